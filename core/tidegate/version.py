@@ -1,6 +1,6 @@
-"""The version of this distribution, in the one place from which the build, the command and a small node read it.
+"""The version of this distribution: the build, the command and a small node all read it here.
 
-File formats and the wire have versions of their own: they change far more rarely than the program.
+File formats and the wire have versions of their own, which change far more rarely.
 """
 
 VERSION = "0.1.0"

@@ -1,4 +1,4 @@
-"""What the tests of the core share. Runs on CPython and MicroPython, so it is smaller than pytest."""
+"""What the tests of the core share. Runs on CPython and MicroPython."""
 
 
 class raises:  # noqa: N801 - reads as a phrase where it is used: `with raises(ValueError) as caught`.
