@@ -1,0 +1,56 @@
+# Every verb sets up what it needs, on a fresh machine too (build/bootstrap.py), and can be run alone.
+#   run    the whole chain on this machine: broker, gateway, hub, simulated devices, a cut line, the balance sheet
+#   test   everything that can run here: check, quick, slow; says what could not run, and why
+#   quick  the tests that take seconds
+#   slow   the tests that take minutes: crash images, simulation, real processes killed
+#   check  format, lint, types, tidy
+#   bench  side by side with Mosquitto's bridge
+#   fuzz   every parser under atheris
+#   clean  away with the environment and the caches
+
+BIN := .venv/bin
+BOOTSTRAP := python3 build/bootstrap.py
+PYTEST := $(BIN)/python -m pytest
+# How many tests at once. Tests that need the machine for themselves say so with xdist_group.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadgroup
+
+.PHONY: run test quick slow check bench fuzz clean need-python need-run need-test need-fuzz
+
+run: need-run
+	$(BIN)/tidegate demo
+
+test: need-test
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory quick
+	@$(MAKE) --no-print-directory slow
+
+quick: need-test
+	$(PYTEST) -q $(PARALLEL) -m "not slow"
+
+slow: need-test
+	$(PYTEST) -q $(PARALLEL) -m slow --durations=10
+
+check: need-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYTEST) -q tests/test_tidy.py tests/test_tidy_rules.py
+
+bench: need-test
+	$(BIN)/python tests/bench/run.py
+
+fuzz: need-fuzz
+	$(BIN)/python tests/fuzz/run.py
+
+clean:
+	rm -rf .venv .venv.lock dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+need-python:
+	@command -v python3 >/dev/null || { \
+	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get -qq update && $$as_root apt-get -qq -y install python3 python3-venv; }
+
+need-run need-test need-fuzz: need-%: need-python
+	@$(BOOTSTRAP) $*

@@ -1,0 +1,165 @@
+"""Prepare this checkout on a fresh machine: `python3 build/bootstrap.py run|test|fuzz`.
+
+Installs what is missing and nothing else: Debian packages through apt-get (as root, or with sudo)
+and a virtual environment `.venv` with this project in it. Does nothing when all is there, so every
+verb of the Makefile begins with it. What cannot be installed is named; only what no stage can do
+without (Python 3.11, venv, pip's packages) ends it. Needs the standard library of Python 3.7.
+
+Debian may start a mosquitto or a PostgreSQL that it installs. Nothing here uses them: the demo and
+the tests start their own, on ports of their own.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "tidegate-ready"
+PYTHON_MIN = (3, 11)
+SEARCH_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+# Debian package -> the file or program by which we know that it is there.
+BROKER = {"mosquitto": "mosquitto"}
+TEST_PROGRAMS = {
+    **BROKER,
+    "git": "git",
+    "mosquitto-clients": "mosquitto_pub",
+    "strace": "strace",
+    "e2fsprogs": "mkfs.ext4",
+    "postgresql": "/usr/lib/postgresql/*/bin/initdb",
+}
+# Stage -> (Debian packages, extras of pyproject.toml).
+STAGES = {
+    "run": (BROKER, set()),
+    "test": (TEST_PROGRAMS, {"test"}),
+    "fuzz": ({}, {"test", "fuzz"}),
+}
+
+
+def main(arguments: "list[str]") -> int:
+    """Prepare for one stage; return the exit code."""
+    if len(arguments) != 1 or arguments[0] not in STAGES:
+        say(f"usage: bootstrap.py {'|'.join(STAGES)}")
+        return 2
+    programs, extras = STAGES[arguments[0]]
+    # Two verbs at once must not build one environment twice.
+    with (ROOT / ".venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for package in install_packages(missing_packages(programs)):
+            say(f"missing: {package}; what needs it will say so")
+            say(f"hint: apt-get install {package}")
+        try:
+            prepare_environment(extras)
+        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+            say(f"error: {error}")
+            return 1
+    return 0
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal; standard output belongs to the verb that follows."""
+    print(f"bootstrap: {text}", file=sys.stderr, flush=True)
+
+
+def missing_packages(programs: "dict[str, str]") -> "list[str]":
+    """Return the Debian packages whose program is not there."""
+    return [package for package, program in programs.items() if not is_there(program)]
+
+
+def is_there(program: str) -> bool:
+    """Tell whether a program is in the path of an administrator, or a pattern matches a file."""
+    if program.startswith("/"):
+        return any(Path("/").glob(program[1:]))
+    return shutil.which(program, path=SEARCH_PATH) is not None
+
+
+def install_packages(packages: "list[str]") -> "list[str]":
+    """Install Debian packages; return those that are still missing."""
+    prefix = administrator_prefix() if packages and shutil.which("apt-get") else None
+    if prefix is None:
+        return packages
+    say(f"installing with apt-get: {' '.join(packages)}")
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    # A list that cannot be refreshed may still be good enough to install from.
+    subprocess.run([*apt, "update"], check=False, stdin=subprocess.DEVNULL)
+    options = ["-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends", "-y"]
+    # One by one after a failure: a package that a release does not have must not cost the others.
+    if run_quietly([*apt, *options, *packages]):
+        return []
+    return [package for package in packages if not run_quietly([*apt, *options, package])]
+
+
+def administrator_prefix() -> "list[str] | None":
+    """Return what to put before a command that needs root, or None when there is no way."""
+    if os.geteuid() == 0:
+        return []
+    if not shutil.which("sudo"):
+        return None
+    if sys.stdin is not None and sys.stdin.isatty():
+        return ["sudo"]
+    allowed = subprocess.run(["sudo", "-n", "true"], check=False, stderr=subprocess.DEVNULL)
+    return ["sudo", "-n"] if allowed.returncode == 0 else None
+
+
+def run_quietly(command: "list[str]") -> bool:
+    """Run a command; show its output only if it fails. Return whether it succeeded."""
+    result = subprocess.run(
+        command,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if result.returncode != 0:
+        sys.stderr.write(result.stdout.decode(errors="replace"))
+    return result.returncode == 0
+
+
+def prepare_environment(extras: "set[str]") -> None:
+    """Make `.venv` with the project and the extras, unless the stamp says that it is there."""
+    digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    stamp = STAMP.read_text().split() if STAMP.exists() else [""]
+    works = (VENV / "bin" / "python").exists() and can("pip", str(VENV / "bin" / "python"))
+    if works and stamp[0] == digest and extras <= set(stamp[1:]):
+        return
+    if not works:
+        python = find_python()
+        say(f"making .venv with {python}")
+        subprocess.run([python, "-m", "venv", "--clear", str(VENV)], check=True)
+        stamp = [""]
+    wanted = sorted(extras | set(stamp[1:]))
+    say(f"installing the project{' with ' + ', '.join(wanted) if wanted else ''} into .venv")
+    target = f".[{','.join(wanted)}]" if wanted else "."
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--editable", target], check=True, cwd=str(ROOT))
+    STAMP.write_text(" ".join([digest, *wanted]) + "\n")
+
+
+def find_python() -> str:
+    """Return a Python that is new enough and can make environments; install one if need be."""
+    for attempt in ("as it is", "with Debian's"):
+        for name in (sys.executable, "python3", "python3.13", "python3.12", "python3.11"):
+            path = shutil.which(name)
+            if path is not None and can("ensurepip", path):
+                return path
+        if attempt == "as it is":
+            install_packages(["python3-venv"])
+    needed = ".".join(str(part) for part in PYTHON_MIN)
+    raise RuntimeError(f"no Python {needed} with venv. To have it: apt-get install python3-venv")
+
+
+def can(module: str, python: str) -> bool:
+    """Tell whether a Python starts, is new enough and has a module."""
+    code = f"import sys, {module}; sys.exit(sys.version_info < {PYTHON_MIN})"
+    return (
+        subprocess.run([python, "-c", code], check=False, stderr=subprocess.DEVNULL).returncode == 0
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
