@@ -37,7 +37,7 @@ def program(name):
 
 
 def run_on_micropython(*files, runner=RUNNER):
-    """Run test files. They get the unix port's 2 MB of memory, which is more than many nodes have."""
+    """Run test files. They get the unix port's 2 MB of memory, more than many nodes have."""
     return subprocess.run(
         [program("micropython"), runner, *files],
         capture_output=True,

@@ -1,7 +1,7 @@
 """What the tests of the core share. Runs on CPython and MicroPython."""
 
 
-class raises:  # noqa: N801 - reads as a phrase where it is used: `with raises(ValueError) as caught`.
+class raises:  # noqa: N801 - a phrase where it is used: `with raises(ValueError) as caught`.
     """Expect that the block raises `kind`; what was raised is then in `error`.
 
     Another kind of error passes through unchanged, with its own traceback.
