@@ -1,0 +1,88 @@
+"""The envelope: what stands before the body of a batch, so that it can be refused unread.
+
+16 bytes, little-endian: magic, version, flags, three zero bytes, plain length, CRC-32 of the body
+as it travels.  The body may be deflated.  A damaged one is refused before it is inflated, and
+nothing here inflates more than the envelope announced, nor more than the caller's limit.
+"""
+
+import struct
+from binascii import crc32
+
+from tidegate.errors import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Deflate = Callable[[bytes], bytes]
+    Inflate = Callable[[bytes, int], bytes]
+
+MAGIC = b"TGB"
+VERSION = 1
+DEFLATED = 0b1
+
+ENVELOPE = "<3sBBxxxII"
+ENVELOPE_BYTES = 16
+
+
+def wrap(body: bytes) -> bytes:
+    """Return `body` in its envelope, not deflated."""
+    return _head(body, 0, len(body)) + body
+
+
+def deflated(data: bytes, deflate: "Deflate") -> bytes:
+    """Return what `wrap` made with its body deflated, or as it is where that is no gain.
+
+    `deflate` makes a raw RFC 1951 stream.
+    """
+    body = data[ENVELOPE_BYTES:]
+    smaller = deflate(body)
+    if len(smaller) >= len(body):
+        return data
+    return _head(smaller, DEFLATED, len(body)) + smaller
+
+
+def _head(stored: bytes, flags: int, plain_bytes: int) -> bytes:
+    return struct.pack(ENVELOPE, MAGIC, VERSION, flags, plain_bytes, crc32(stored))
+
+
+def unwrap(data: bytes, inflate: "Inflate | None", bytes_max: int) -> bytes:
+    """Return the plain body in `data`; raise `ProtocolError` when it is not whole.
+
+    `inflate(stored, bytes_max)` undoes a raw deflate and returns at most `bytes_max + 1` bytes
+    without ever making more; it raises `ValueError` on a stream that is broken or goes on.
+    """
+    if len(data) < ENVELOPE_BYTES:
+        raise ProtocolError(
+            "bad-length", f"a batch has {len(data)} bytes, too few for its envelope"
+        )
+    magic, version, flags, plain_bytes, checksum = struct.unpack_from(ENVELOPE, data, 0)
+    if magic != MAGIC:
+        raise ProtocolError("bad-magic", "this is not a batch")
+    if version != VERSION:
+        raise ProtocolError(
+            "unknown-version", f"batch version {version} is not known here, only {VERSION}"
+        )
+    if flags & ~DEFLATED or data[5:8] != b"\0\0\0":
+        raise ProtocolError("bad-flags", f"batch flags {flags:#x} are not known here")
+    if plain_bytes > bytes_max:
+        raise ProtocolError("too-large", f"a batch of {plain_bytes} bytes is over {bytes_max}")
+    stored = data[ENVELOPE_BYTES:]
+    if crc32(stored) != checksum:
+        raise ProtocolError("bad-checksum", "the batch was damaged on its way")
+    if flags & DEFLATED:
+        stored = _inflated(stored, plain_bytes, inflate)
+    if len(stored) != plain_bytes:
+        raise ProtocolError(
+            "bad-length", f"a batch body has {len(stored)} bytes, announced were {plain_bytes}"
+        )
+    return stored
+
+
+def _inflated(stored: bytes, plain_bytes: int, inflate: "Inflate | None") -> bytes:
+    if inflate is None:
+        raise ProtocolError("no-deflate", "a deflated batch cannot be read on this platform")
+    try:
+        return inflate(stored, plain_bytes)
+    except ValueError as error:
+        raise ProtocolError("bad-deflate", f"the batch body does not inflate: {error}")
