@@ -33,16 +33,9 @@ class Acknowledge(namedtuple("Acknowledge", ("source", "generation", "tokens")))
     tokens: "list[object]"
 
 
-class Reset(namedtuple("Reset", ("source", "reason"))):
-    """Drop the source's connection: what was not acknowledged then comes again [MQTT-4.4.0-1]."""
-
-    __slots__ = ()
-    source: str
-    reason: str
-
-
 class Pause(namedtuple("Pause", ("source", "reason"))):
-    """Take nothing more from the source; what it holds unacknowledged comes again later."""
+    """Drop the source's connection and stay away: what was not acknowledged comes again later
+    [MQTT-4.4.0-1]."""
 
     __slots__ = ()
     source: str
@@ -105,6 +98,6 @@ class Report(namedtuple("Report", ("level", "event", "fields"))):
 
 if TYPE_CHECKING:
     Effect = (
-        Append | Sync | Acknowledge | Reset | Pause | Resume
+        Append | Sync | Acknowledge | Pause | Resume
         | Fetch | Locate | Query | Send | Report
     )  # fmt: skip

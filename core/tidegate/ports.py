@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         """
 
         name: str
+        generation: int  # Of the connection that stands; 0 while there is none.
 
         def start(self, deliver: "Deliver") -> None:
             """Connect, and keep connecting; deliver `Arrived` events from now on."""
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
             The check and the sending are one step: no connection may come between them.
             """
-
-        def reset(self, reason: str) -> None:
-            """Drop the connection and make a new one."""
 
         def pause(self, reason: str) -> None:
             """Drop the connection and stay away until `resume`."""

@@ -1,0 +1,110 @@
+"""Admission: which of the messages that came in become records, and in which lane.
+
+A message is left out, though acknowledged, where it is known already: a copy of one whose producer
+named it (`Message.identity`), or a retained message that only repeats the topic's known state.
+Without an identity a re-sent message cannot be told from an equal new one [MQTT-4.3.2-2]; it is
+admitted, because a duplicate is better than a loss.
+"""
+
+from binascii import crc32
+from collections import deque, namedtuple
+
+from tidegate.effects import Acknowledge
+from tidegate.limits import PAYLOAD_BYTES_MAX
+from tidegate.record import RETAIN, Record, unpack_properties
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidegate.events import Arrived, Message
+    from tidegate.topics import FilterMap
+
+# A broker sends again what was not acknowledged: at most its window for one client, commonly 20 to
+# 1,000.  Every identity costs about 150 bytes.
+RECENT_MAX = 4096
+DEFAULT_LANE = "main"  # Takes every topic that no lane of the configuration names.
+# A retained message comes again at a new subscription, once a topic.  Past this many topics the
+# oldest state is forgotten and may be admitted once more.
+STATES_MAX = 10_000
+
+
+class Sorted(namedtuple("Sorted", ("records", "too_large", "acknowledgements"))):
+    """What arrived, by lane: (lane, records) and (lane, count of too large ones).
+
+    `acknowledgements` are due when all of it is durable.
+    """
+
+    __slots__ = ()
+    records: "list[tuple[str, list[Record]]]"
+    too_large: "list[tuple[str, int]]"
+    acknowledgements: "list[Acknowledge]"
+
+
+class Admission:
+    """Sorts what arrives into lanes and leaves out what is known."""
+
+    def __init__(self, lane_of: "FilterMap", identity_names: "list[bytes]") -> None:
+        self._lane_of = lane_of
+        self._identity_names = [name for name in identity_names if name]
+        self._recent: deque[bytes] = deque(maxlen=RECENT_MAX)
+        self._known: set[bytes] = set()
+        self._states: dict[bytes, int] = {}
+
+    def restore(self, recent: "list[bytes]") -> None:
+        """Learn the identities of the last records again, from their properties."""
+        self._recent = deque(maxlen=RECENT_MAX)
+        self._known = set()
+        self._states = {}
+        if not self._identity_names:
+            return
+        for properties in recent:
+            for name, value in unpack_properties(properties):
+                if name in self._identity_names:
+                    self._remember(value)
+
+    def sort(self, arrivals: "list[Arrived]", boot: int) -> Sorted:
+        """Return what becomes of the messages in `arrivals`."""
+        records: dict[str, list[Record]] = {}
+        too_large: dict[str, int] = {}
+        acknowledgements = []
+        for arrival in arrivals:
+            tokens = []
+            for message in arrival.messages:
+                if message.token is not None:
+                    tokens.append(message.token)
+                if self._is_known(message):
+                    continue
+                lane = self._lane_of.find(message.topic) or DEFAULT_LANE
+                if len(message.payload) > PAYLOAD_BYTES_MAX:
+                    too_large[lane] = too_large.get(lane, 0) + 1
+                    continue
+                record = Record(
+                    boot, message.ticks_ms, message.topic, message.payload, message.flags,
+                    message.properties,
+                )  # fmt: skip
+                if lane in records:
+                    records[lane].append(record)
+                else:
+                    records[lane] = [record]
+            if tokens:
+                acknowledgements.append(Acknowledge(arrival.source, arrival.generation, tokens))
+        by_lane = [(lane, records[lane]) for lane in sorted(records)]
+        return Sorted(by_lane, sorted(too_large.items()), acknowledgements)
+
+    def _is_known(self, message: "Message") -> bool:
+        if message.identity:
+            if message.identity in self._known:
+                return True
+            self._remember(message.identity)
+        state = crc32(message.payload)
+        if message.flags & RETAIN and self._states.get(message.topic) == state:
+            return True
+        if len(self._states) >= STATES_MAX and message.topic not in self._states:
+            self._states = {}
+        self._states[message.topic] = state
+        return False
+
+    def _remember(self, identity: bytes) -> None:
+        if len(self._recent) == RECENT_MAX:
+            self._known.discard(self._recent.popleft())
+        self._recent.append(identity)
+        self._known.add(identity)

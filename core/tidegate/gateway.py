@@ -1,0 +1,273 @@
+"""The gateway: source, journal and uplink as one state machine.
+
+`handle(event, now_ms)` returns effects that the shell carries out in order, all of them, before the
+next event; `deadline_ms(now_ms)` says when to come back with `Ticked` if nothing happens before.
+"Acknowledge after durable" is the order of three items in one list: Append, Sync, Acknowledge.
+
+The gateway's figures run ahead of the medium while a list is carried out.  Where the journal refuses,
+they are thrown away with all that rests on them, and rebuilt from what a new journal recovers;
+sources stay away until then, so that whatever was not acknowledged comes again.
+"""
+
+from tidegate.admission import DEFAULT_LANE, Admission
+from tidegate.clock import Clock
+from tidegate.effects import Append, Pause, Report, Resume, Sync
+from tidegate.events import (
+    Answered,
+    ClockRead,
+    Failed,
+    Fetched,
+    Gathered,
+    Located,
+    Recovered,
+    Stored,
+    Unanswered,
+)
+from tidegate.journal import OVERFLOW, TOO_LARGE, Booted
+from tidegate.lane import Lane
+from tidegate.line import Line
+from tidegate.room import KEEP_RECORDS, Room
+from tidegate.schedule import Schedule, Window
+from tidegate.sender import Moment
+from tidegate.topics import FilterMap
+from tidegate.uplink import Uplink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidegate.chance import Chance
+    from tidegate.effects import Effect
+    from tidegate.events import Arrived, Event
+    from tidegate.journal import Entry, JournalState
+    from tidegate.settings import GatewaySettings, UplinkSettings
+
+DROP_OLDEST, DROP_NEWEST, BLOCK = "drop-oldest", "drop-newest", "block"
+REMEASURE_MS = (
+    1000  # While sources are shut out nothing is committed, so look at the room by clock.
+)
+
+
+class Gateway:
+    """Composes admission, lanes, room, clock and uplink of one node.
+
+    `sources` are the names of its sources, `boot_identity` that of the running boot, `chance` is
+    seeded by the platform.  It is of use from the first `Recovered` on.
+    """
+
+    def __init__(
+        self,
+        settings: "GatewaySettings",
+        sources: "list[str]",
+        boot_identity: str,
+        chance: "Chance",
+    ) -> None:
+        self.node = ""
+        self.lanes: list[Lane] = []
+        self.uplink: Uplink | None = None
+        self.clock = Clock([], boot_identity)
+        self.room = Room(settings.journal)
+        self.shut_reason = ""  # Why sources are kept away, or "".
+        self._refusing = False
+        self._sources = sources
+        self._boot_identity = boot_identity
+        self._chance = chance
+        self._lane_names = lane_names(settings)
+        self._urgent = [lane.name for lane in settings.lanes if lane.urgent]
+        self._uplink_settings = settings.uplink
+        self._line = None if settings.uplink is None else _line(settings.uplink, chance)
+        self._admission = Admission(
+            FilterMap(_lane_filters(settings)),
+            [source.message_id.encode() for source in settings.sources],
+        )
+        self._remeasure_at_ms: int | None = None
+
+    def handle(self, event: "Event", now_ms: int) -> "list[Effect]":
+        """Take in what happened; return what to do about it, in order."""
+        effects = self._handle(event, now_ms)
+        if self._line is not None:
+            effects.extend(self._line.take_reports())
+        return effects
+
+    def _handle(self, event: "Event", now_ms: int) -> "list[Effect]":
+        if isinstance(event, Recovered):
+            return self._recovered(event.state)
+        if isinstance(event, Failed):
+            return self._failed(event)
+        if not self.node:
+            # Without a journal there is nothing that could be done about anything.
+            return []
+        if isinstance(event, Gathered):
+            return self._gathered(event.arrivals)
+        if isinstance(event, Stored):
+            return self._stored(event, now_ms)
+        if isinstance(event, ClockRead):
+            return self._clock_read(event, now_ms)
+        return self._uplinked(event, now_ms) + self._remeasured(now_ms) + self._pump(now_ms)
+
+    def deadline_ms(self, now_ms: int) -> "int | None":
+        """Return when `Ticked` is due if nothing happens before; None where only events matter."""
+        times = [] if self._remeasure_at_ms is None else [self._remeasure_at_ms]
+        if self.uplink is not None:
+            at_ms = self.uplink.deadline_ms(self._moment(now_ms))
+            if at_ms is not None:
+                times.append(at_ms)
+        return min(times) if times else None
+
+    @property
+    def line(self) -> "Line | None":
+        """Return what is known of the line; None where nothing is uplinked."""
+        return self._line
+
+    def _moment(self, now_ms: int) -> Moment:
+        return Moment(now_ms, self.clock.wall_ms(now_ms), self.clock.boot.number)
+
+    def _recovered(self, state: "JournalState") -> "list[Effect]":
+        self.node = state.node
+        order = {name: index for index, name in enumerate(self._lane_names)}
+        # A lane that is configured no longer still has to get rid of what it holds, last of all.
+        states = sorted(state.lanes, key=lambda lane: (order.get(lane.lane, len(order)), lane.lane))
+        self.lanes = [Lane(lane_state) for lane_state in states]
+        self.clock = Clock(state.boots, self._boot_identity)
+        self._admission.restore(state.recent)
+        if self._line is not None and self._uplink_settings is not None:
+            self._line.schedule.restore(state.spent.day, state.spent.sent_bytes)
+            self.uplink = Uplink(
+                self.node, self.lanes, self._urgent, self._line, self._uplink_settings, self._chance
+            )
+        self.shut_reason = ""
+        self._refusing = False
+        self._remeasure_at_ms = None
+        effects: list[Effect] = [Append([Booted(self.clock.boot)]), Sync()]
+        effects.extend([Resume(source) for source in self._sources])
+        return effects
+
+    def _failed(self, event: Failed) -> "list[Effect]":
+        self.node = ""
+        self.uplink = None
+        fields: list[tuple[str, object]] = [("kind", event.kind), ("detail", event.detail)]
+        effects: list[Effect] = [Report("error", "journal_failed", fields)]
+        return effects + self._shut(f"the journal failed: {event.kind}")
+
+    def _shut(self, reason: str) -> "list[Effect]":
+        self.shut_reason = reason
+        return [Pause(source, reason) for source in self._sources]
+
+    def _gathered(self, arrivals: "list[Arrived]") -> "list[Effect]":
+        if self.shut_reason:
+            # From connections that were dropped meanwhile: what was promised nothing comes again.
+            return []
+        arrived = self._admission.sort(arrivals, self.clock.boot.number)
+        entries: list[Entry] = []
+        for name, records in arrived.records:
+            lane = self._lane(name)
+            if self._refusing:
+                entries.append(lane.refuse(len(records), OVERFLOW))
+            else:
+                entries.append(lane.admit(records))
+        for name, count in arrived.too_large:
+            entries.append(self._lane(name).refuse(count, TOO_LARGE))
+        effects: list[Effect] = [Append(entries), Sync()] if entries else []
+        effects.extend(arrived.acknowledgements)
+        return effects
+
+    def _lane(self, name: str) -> Lane:
+        return next(lane for lane in self.lanes if lane.name == name)
+
+    def _stored(self, event: Stored, now_ms: int) -> "list[Effect]":
+        """Keep the journal within its bounds, then send what is new."""
+        self.room.measured(event.usage)
+        held_bytes = sum([lane.held_bytes for lane in self.lanes])
+        entries = self.room.forget(self._forgettable(), held_bytes)
+        short = self.room.short_bytes > 0
+        if short and not entries and self.room.overflow == DROP_OLDEST:
+            entries = self.room.drop_oldest(self._droppable())
+        if entries:
+            return [Append(entries), Sync()]
+        if short and self.room.overflow == DROP_NEWEST:
+            self._refusing = True
+        if short and self.room.overflow == BLOCK and not self.shut_reason:
+            self._remeasure_at_ms = now_ms + REMEASURE_MS
+            return self._shut("the journal is full") + self._pump(now_ms)
+        return self._reopened() + self._pump(now_ms)
+
+    def _reopened(self) -> "list[Effect]":
+        if not self.room.reopens:
+            return []
+        self._refusing = False
+        if not self.shut_reason:
+            return []
+        self.shut_reason = ""
+        self._remeasure_at_ms = None
+        return [Resume(source) for source in self._sources]
+
+    def _forgettable(self) -> "list[tuple[Lane, int]]":
+        """Return each lane with the last number that may be forgotten."""
+        if self.room.short_bytes > 0:
+            return [(lane, lane.through) for lane in self.lanes]
+        return [
+            (lane, min(lane.through, lane.last - KEEP_RECORDS, self._next(lane) - 1))
+            for lane in self.lanes
+        ]
+
+    def _droppable(self) -> "list[tuple[Lane, int]]":
+        """Return each lane with the last number in flight, which it is too late to drop."""
+        if self.uplink is None:
+            return [(lane, 0) for lane in self.lanes]
+        return [(sender.lane, sender.flying_last) for sender in self.uplink.senders]
+
+    def _next(self, lane: Lane) -> int:
+        """Return the number that is sent next, which after a receiver's loss may be an old one."""
+        if self.uplink is not None:
+            for sender in self.uplink.senders:
+                if sender.lane is lane:
+                    return sender.next
+        return lane.through + 1
+
+    def _clock_read(self, event: ClockRead, now_ms: int) -> "list[Effect]":
+        boot = self.clock.observe(now_ms, event.wall_ms, event.quality)
+        effects: list[Effect] = [] if boot is None else [Append([Booted(boot)]), Sync()]
+        return effects + self._pump(now_ms)
+
+    def _uplinked(self, event: "Event", now_ms: int) -> "list[Effect]":
+        uplink, moment = self.uplink, self._moment(now_ms)
+        if uplink is None:
+            return []
+        if isinstance(event, Fetched):
+            return uplink.fetched(event, moment)
+        if isinstance(event, Located):
+            return uplink.located(event)
+        if isinstance(event, Answered):
+            return uplink.answered(event, moment)
+        if isinstance(event, Unanswered):
+            return uplink.unanswered(event, moment)
+        return []
+
+    def _remeasured(self, now_ms: int) -> "list[Effect]":
+        if self._remeasure_at_ms is None or now_ms < self._remeasure_at_ms:
+            return []
+        self._remeasure_at_ms = now_ms + REMEASURE_MS
+        return [Sync()]
+
+    def _pump(self, now_ms: int) -> "list[Effect]":
+        return [] if self.uplink is None else self.uplink.pump(self._moment(now_ms))
+
+
+def lane_names(settings: "GatewaySettings") -> "list[str]":
+    """Return the lanes of a configuration in the order of their priority; the default one is last,
+    unless the configuration places it."""
+    names = [lane.name for lane in settings.lanes]
+    if DEFAULT_LANE not in names:
+        names.append(DEFAULT_LANE)
+    return names
+
+
+def _lane_filters(settings: "GatewaySettings") -> "list[tuple[bytes, str]]":
+    return [(topic.encode(), lane.name) for lane in settings.lanes for topic in lane.topics]
+
+
+def _line(settings: "UplinkSettings", chance: "Chance") -> Line:
+    schedule = Schedule(
+        [Window(start, end) for start, end in settings.windows],
+        settings.bytes_per_day or None,
+        settings.windows_utc_offset_minutes,
+    )
+    return Line(settings.retry_max_s * 1000, schedule, chance)
