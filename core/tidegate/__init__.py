@@ -1,7 +1,7 @@
 """The portable core of Tidegate: durable store-and-forward without I/O.
 
-Told events, it returns effects; a platform's shell carries them out.  Runs unmodified on CPython and
-MicroPython and imports nothing outside itself but `struct`, `binascii` and `collections`.
+Told events, it returns effects; a platform's shell carries them out.  Runs unmodified on CPython
+and MicroPython and imports nothing outside itself but `struct`, `binascii` and `collections`.
 
 What is where, in the order in which a message meets it:
 

@@ -1,13 +1,14 @@
 """The engine: the one place where effects meet ports, the same on every platform.
 
-One engine owns the journal; nothing else touches it.  It is not a loop and never waits: a platform's
-shell calls `step` with all events that have come in, and comes back by `deadline_ms` at the latest.
+One engine owns the journal; nothing else touches it.  It is not a loop and never waits: a
+platform's shell calls `step` with all events that have come in, and comes back by `deadline_ms` at
+the latest.
 
     while running:
         engine.step(inbox.take_all(until=engine.deadline_ms(now())), now())
 
-Effects are carried out in order.  When the journal refuses one, the rest of that list is dropped, so
-no acknowledgement can overtake a failed commit; the journal is closed and opened anew.
+Effects are carried out in order.  When the journal refuses one, the rest of that list is dropped,
+so no acknowledgement can overtake a failed commit; the journal is closed and opened anew.
 """
 
 from collections import deque
@@ -132,7 +133,7 @@ class Engine:
         self._handle(Recovered(state), now_ms)
 
     def _handle(self, event: "Event", now_ms: int) -> None:
-        """Hand `event` to the gateway, carry out its effects, and so on for what they give rise to."""
+        """Hand `event` to the gateway, then carry out its effects and all that follows from them."""
         self._events.append(event)
         while self._events:
             effects = self._gateway.handle(self._events.popleft(), now_ms)
@@ -144,7 +145,7 @@ class Engine:
                 self._fail(error, now_ms)
 
     def _fail(self, error: StorageError, now_ms: int) -> None:
-        """Give the journal up: what was appended since its last sync is unknown, and is not durable."""
+        """Give the journal up: what was appended since its last sync must count as lost."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
