@@ -4,9 +4,9 @@
 next event; `deadline_ms(now_ms)` says when to come back with `Ticked` if nothing happens before.
 "Acknowledge after durable" is the order of three items in one list: Append, Sync, Acknowledge.
 
-The gateway's figures run ahead of the medium while a list is carried out.  Where the journal refuses,
-they are thrown away with all that rests on them, and rebuilt from what a new journal recovers;
-sources stay away until then, so that whatever was not acknowledged comes again.
+The gateway's figures run ahead of the medium while a list is carried out.  Where the journal
+refuses, they are thrown away with all that rests on them, and rebuilt from what a new journal
+recovers; sources stay away until then, so that whatever was not acknowledged comes again.
 """
 
 from tidegate.admission import DEFAULT_LANE, Admission
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from tidegate.settings import GatewaySettings, UplinkSettings
 
 DROP_OLDEST, DROP_NEWEST, BLOCK = "drop-oldest", "drop-newest", "block"
-REMEASURE_MS = (
-    1000  # While sources are shut out nothing is committed, so look at the room by clock.
-)
+REMEASURE_MS = 1000  # While sources are shut out no commit measures the room: the clock does.
 
 
 class Gateway:
