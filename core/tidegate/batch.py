@@ -168,39 +168,44 @@ def decode(
 
     `inflate` as in `envelope.unwrap`; without it a deflated batch is refused.
     """
-    return _decode_body(envelope.unwrap(data, inflate, bytes_max))
+    body, start = envelope.unwrap(data, inflate, bytes_max)
+    return _decode_body(_Reader(body, start))
 
 
 class _Reader:
     """Takes one part after the other off a body; a part that is not all there is an error."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, start: int) -> None:
         self.body = body
-        self.at = 0
+        self.at = start
+
+    def skip(self, count_bytes: int) -> None:
+        end = self.at + count_bytes
+        if end > len(self.body):
+            raise ProtocolError("bad-length", f"a batch body ends inside the part at {self.at}")
+        self.at = end
 
     def take(self, count_bytes: int) -> bytes:
-        start, end = self.at, self.at + count_bytes
-        if end > len(self.body):
-            raise ProtocolError("bad-length", f"a batch body ends inside the part at byte {start}")
-        self.at = end
-        return self.body[start:end]
+        start = self.at
+        self.skip(count_bytes)
+        return self.body[start : self.at]
 
     def unpack(self, layout: str) -> "tuple[int, ...]":
         return struct.unpack(layout, self.take(struct.calcsize(layout)))
 
     def slices(self, lengths: "tuple[int, ...]") -> "list[bytes]":
-        whole = self.take(sum(lengths))
+        body = self.body
+        start = self.at
+        self.skip(sum(lengths))
         parts = []
-        start = 0
         for length in lengths:
             end = start + length
-            parts.append(whole[start:end])
+            parts.append(body[start:end])
             start = end
         return parts
 
 
-def _decode_body(body: bytes) -> Batch:
-    reader = _Reader(body)
+def _decode_body(reader: _Reader) -> Batch:
     head = reader.unpack(_HEAD)
     name_bytes, first, last, hash_before, hash_after, sent_boot, sent_ticks_ms = head[:7]
     count, gap_count, boot_count, topic_count = head[7:]
@@ -208,7 +213,7 @@ def _decode_body(body: bytes) -> Batch:
         raise ProtocolError("bad-range", f"a batch cannot hold {first} to {last}")
     if count > BATCH_RECORDS_MAX or gap_count > BATCH_GAPS_MAX or boot_count > BATCH_BOOTS_MAX:
         raise ProtocolError("too-large", f"a batch of {count} records, {gap_count} gaps")
-    if count * _ROW_BYTES > len(body):
+    if count * _ROW_BYTES > len(reader.body):
         raise ProtocolError("bad-length", f"a batch body is too short for {count} records")
     if sent_ticks_ms > TICKS_MS_MAX:
         raise ProtocolError("bad-time", "the sender's ticks are out of range")
@@ -220,8 +225,9 @@ def _decode_body(body: bytes) -> Batch:
             "bad-range", f"{count} records and the gaps do not fill {first} to {last}"
         )
     records = _read_records(reader, count, topic_count, boots)
-    if reader.at != len(body):
-        raise ProtocolError("bad-length", f"{len(body) - reader.at} bytes follow the batch body")
+    left_bytes = len(reader.body) - reader.at
+    if left_bytes:
+        raise ProtocolError("bad-length", f"{left_bytes} bytes follow the batch body")
     hashes = _hashes(first, hash_before, records, gaps, anchors)
     span = Span(first, last, hash_before, records, hashes, gaps, boots, 0)
     if span.hash_after != hash_after:

@@ -46,8 +46,11 @@ def _head(stored: bytes, flags: int, plain_bytes: int) -> bytes:
     return struct.pack(ENVELOPE, MAGIC, VERSION, flags, plain_bytes, crc32(stored))
 
 
-def unwrap(data: bytes, inflate: "Inflate | None", bytes_max: int) -> bytes:
-    """Return the plain body in `data`; raise `ProtocolError` when it is not whole.
+def unwrap(data: bytes, inflate: "Inflate | None", bytes_max: int) -> "tuple[bytes, int]":
+    """Return what holds the plain body of `data`, and where in it the body begins.
+
+    A body that was not deflated is not copied: it may be most of a small node's memory.  Raises
+    `ProtocolError` when it is not whole.
 
     `inflate(stored, bytes_max)` undoes a raw deflate and returns at most `bytes_max + 1` bytes
     without ever making more; it raises `ValueError` on a stream that is broken or goes on.
@@ -67,16 +70,16 @@ def unwrap(data: bytes, inflate: "Inflate | None", bytes_max: int) -> bytes:
         raise ProtocolError("bad-flags", f"batch flags {flags:#x} are not known here")
     if plain_bytes > bytes_max:
         raise ProtocolError("too-large", f"a batch of {plain_bytes} bytes is over {bytes_max}")
-    stored = data[ENVELOPE_BYTES:]
-    if crc32(stored) != checksum:
+    if crc32(memoryview(data)[ENVELOPE_BYTES:]) != checksum:
         raise ProtocolError("bad-checksum", "the batch was damaged on its way")
+    start = ENVELOPE_BYTES
     if flags & DEFLATED:
-        stored = _inflated(stored, plain_bytes, inflate)
-    if len(stored) != plain_bytes:
+        data, start = _inflated(data[ENVELOPE_BYTES:], plain_bytes, inflate), 0
+    if len(data) - start != plain_bytes:
         raise ProtocolError(
-            "bad-length", f"a batch body has {len(stored)} bytes, announced were {plain_bytes}"
+            "bad-length", f"a batch body has {len(data) - start} bytes, not {plain_bytes}"
         )
-    return stored
+    return data, start
 
 
 def _inflated(stored: bytes, plain_bytes: int, inflate: "Inflate | None") -> bytes:
