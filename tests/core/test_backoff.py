@@ -238,5 +238,8 @@ def test_impossible_breakers_are_refused():
     for failures_max, probe_ms_max in ((0, 1), (1, 0)):
         with raises(ValueError):
             Breaker(failures_max, probe_ms_max)
+    breaker = Breaker(1, 1)
     with raises(ValueError):
-        Breaker(1, 1).failed(10, 9)
+        breaker.failed(10, 9)
+    breaker.failed(10, 10)
+    assert breaker.allows(10)

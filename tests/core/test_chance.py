@@ -44,6 +44,13 @@ def test_below_gives_the_same_numbers_for_a_seed():
     assert [chance.below(10) for _ in range(5)] == [7, 3, 3, 1, 1]
 
 
+def test_below_refuses_the_incomplete_multiple():
+    # Of the published numbers those that are not below 2^63+1 are left out, not folded back.
+    chance = Chance(1234567)
+    drawn = [chance.below((1 << 63) + 1) for _ in range(3)]
+    assert drawn == [6457827717110365317, 3203168211198807973, 4593380528125082431]
+
+
 def test_below_reaches_every_number_evenly():
     chance = Chance(1)
     counts = [0] * 6

@@ -183,6 +183,8 @@ def test_damaged_boots_do_not_keep_a_node_from_starting():
 def test_the_highest_number_leaves_a_free_one():
     taken = [Boot(BOOT_MAX, OTHER, 0, SET), Boot(BOOT_MAX - 1, OTHER, 0, SET)]
     assert Clock(taken, HERE).boot.number == BOOT_MAX - 2
+    assert Clock(taken[:1], HERE).boot.number == BOOT_MAX - 1
+    assert Clock(taken[1:], HERE).boot.number == BOOT_MAX
 
 
 def test_boots_below_the_lowest_in_use_are_forgotten():

@@ -47,6 +47,7 @@ def test_wrong_windows_are_refused():
         with raises(ValueError) as caught:
             parse_window(text)
         assert "window" in str(caught.error), text
+    assert len(parse_windows(["01:00-02:00"] * WINDOWS_MAX)) == WINDOWS_MAX
     with raises(ValueError):
         parse_windows(["01:00-02:00"] * (WINDOWS_MAX + 1))
 
@@ -113,7 +114,9 @@ def test_the_budget_bounds_a_day():
     assert schedule.allows(at(2), HOUR_MS, 40, False)
     assert not schedule.allows(at(2), HOUR_MS, 41, False)
     assert schedule.room_bytes(at(2), HOUR_MS) == 40
-    schedule.spent(at(2), HOUR_MS, 40)
+    schedule.spent(at(2), HOUR_MS, 39)
+    assert schedule.next_open_ms(at(2), HOUR_MS) == 0
+    schedule.spent(at(2), HOUR_MS, 1)
     assert not schedule.allows(at(3), 2 * HOUR_MS, 0, False)
     assert schedule.next_open_ms(at(3), 2 * HOUR_MS) == 21 * HOUR_MS
     assert schedule.room_bytes(at(3), 2 * HOUR_MS) == 0
@@ -215,6 +218,14 @@ def test_a_small_step_back_over_midnight_renews_nothing():
     assert schedule.allows(at(0, 0, DAY + 1), DAY_MS, 1, False)
 
 
+def test_two_days_back_mean_that_the_clock_had_been_wrong():
+    for days_back, day_after in ((1, DAY), (2, DAY - 2), (3, DAY - 3)):
+        schedule = Schedule([], 100)
+        schedule.spent(at(12), 0, 100)
+        assert not schedule.allows(at(12, 0, DAY - days_back), 1_000, 1, False)
+        assert schedule.state() == (day_after, 100)
+
+
 def test_a_step_years_ahead_and_back_costs_at_most_a_day():
     far = DAY + 20_000
     schedule = Schedule([], 100)
@@ -244,18 +255,19 @@ def test_a_step_ahead_and_back_across_restarts_costs_at_most_a_day():
 def test_a_clock_that_jumps_to_and_fro_does_not_renew_each_time():
     schedule = Schedule([], 100)
     sent_bytes = 0
+    start_ms = 5_000_000
     for second in range(1_000):
-        wall_ms = at(10, 0, DAY + (second % 2) * 300 + second)
-        if schedule.allows(wall_ms, second * 1_000, 100, False):
-            schedule.spent(wall_ms, second * 1_000, 100)
+        wall_ms, now_ms = at(10, 0, DAY + (second % 2) * 300 + second), start_ms + second * 1_000
+        if schedule.allows(wall_ms, now_ms, 100, False):
+            schedule.spent(wall_ms, now_ms, 100)
             sent_bytes += 100
     assert sent_bytes == 300  # The first day's and two renewals.
     # It is not blocked either: after 24 hours one more, then one each day.
     wall_ms = at(10, 0, DAY + 5_000)
-    wait_ms = schedule.next_open_ms(wall_ms, 999_000)
+    wait_ms = schedule.next_open_ms(wall_ms, start_ms + 999_000)
     assert wait_ms == DAY_MS - 999_000
-    assert not schedule.allows(wall_ms, DAY_MS - 1, 100, False)
-    assert schedule.allows(wall_ms, DAY_MS, 100, False)
+    assert not schedule.allows(wall_ms, start_ms + DAY_MS - 1, 100, False)
+    assert schedule.allows(wall_ms, start_ms + DAY_MS, 100, False)
 
 
 def test_a_steady_clock_renews_every_midnight():
@@ -279,7 +291,10 @@ def test_impossible_arguments_are_refused():
     for offset_minutes in (-1081, 1081):
         with raises(ValueError):
             Schedule([], None, offset_minutes)
+    for offset_minutes in (-1080, 1080):
+        assert Schedule([], 1, offset_minutes).allows(at(12), 0, 1, False)
     schedule = Schedule([], 100)
+    schedule.restore(0, 0)
     for day, spent_bytes in ((-1, 0), (0, -1)):
         with raises(ValueError):
             schedule.restore(day, spent_bytes)

@@ -10,11 +10,18 @@ WELL_FORMED = (
     b"\xc2\x80",  # U+0080, the smallest of two bytes.
     b"\xdf\xbf",
     b"\xe0\xa0\x80",  # U+0800, the smallest of three bytes.
+    b"\xe0\xbf\xbf",
+    b"\xe1\x80\x80",
+    b"\xed\x80\x80",
     b"\xed\x9f\xbf",  # U+D7FF, right below the surrogates.
     b"\xee\x80\x80",  # U+E000, right above them.
     b"\xef\xbb\xbf",  # The byte order mark is a character like others [MQTT-1.5.4-3].
     b"\xef\xbf\xbf",  # U+FFFF, a non-character: allowed.
     b"\xf0\x90\x80\x80",  # U+10000, the smallest of four bytes.
+    b"\xf0\xbf\xbf\xbf",
+    b"\xf1\x80\x80\x80",
+    b"\xf3\xbf\xbf\xbf",
+    b"\xf4\x80\x80\x80",
     b"\xf4\x8f\xbf\xbf",  # U+10FFFF, the largest of all.
     b"a\xc3\xa4/\xe2\x82\xac/\xf0\x9f\x8c\x8a",
 )
@@ -28,6 +35,9 @@ MALFORMED = (
     (b"x\xc3\xc3\xa4", 1),
     (b"\xc3A", 0),
     (b"\xe0\x9f\xbf", 0),  # Overlong U+07FF.
+    (b"\xe0\xc0\x80", 0),
+    (b"\xe2\xc0\x80", 0),
+    (b"\xe2\x82\xc0", 0),
     (b"\xe2\x82", 0),
     (b"\xe2\x82A", 0),
     (b"\xe2A\x82", 0),
@@ -35,6 +45,10 @@ MALFORMED = (
     (b"\xed\xbf\xbf", 0),  # U+DFFF.
     (b"ok\xed\xa0\xbd\xed\xb8\x80", 2),  # A pair of surrogates, CESU-8.
     (b"\xf0\x8f\xbf\xbf", 0),  # Overlong U+FFFF.
+    (b"\xf0\xc0\x80\x80", 0),
+    (b"\xf1\x7f\x80\x80", 0),
+    (b"\xf1\xc0\x80\x80", 0),
+    (b"\xf1\x80\x80\xc0", 0),
     (b"\xf0\x9f\x8c", 0),
     (b"\xf0\x9f\x8cA", 0),
     (b"\xf0\x9fA\x8c", 0),
