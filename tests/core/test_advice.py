@@ -1,0 +1,58 @@
+"""What is allowed and unwise is warned about, and what is wise is not."""
+
+from tidegate.advice import advise_gateway, advise_hub
+from tidegate.settings import read_gateway, read_hub
+
+TOKEN = "9f86d081884c7d65"
+
+
+def gateway_warnings(source_url="mqtt://127.0.0.1", uplink_url="http://127.0.0.1", **keys):
+    """Return the warnings about a gateway; keys of the source and the uplink may be given."""
+    source = {"type": "mqtt", "url": source_url, "topics": ["a"]}
+    uplink = {"type": "http", "url": uplink_url, "token": keys.pop("token", TOKEN)}
+    status = {"url": keys.pop("status", "http://127.0.0.1:9180")}
+    source.update(keys)
+    return advise_gateway(read_gateway({"source": [source], "uplink": uplink, "status": status}))
+
+
+def test_a_wise_gateway_is_not_warned():
+    assert gateway_warnings() == []
+    assert gateway_warnings("mqtts://broker.example", "https://hub.example") == []
+    assert gateway_warnings("mqtt://localhost", "http://[::1]:8080", status="") == []
+
+
+def test_each_unwise_setting_of_a_gateway_is_named():
+    for keys, expected in (
+        ({"source_url": "mqtt://b.example"}, "source[0].url: sends messages and the login to "),
+        ({"uplink_url": "http://h.example"}, "uplink.url: sends messages and the token to h.exam"),
+        ({"token": "changeme"}, "uplink.token: is one that everybody tries first"),
+        ({"token": "x" * 50}, "uplink.token: is one that everybody tries first"),
+        ({"token": "t0ken-9"}, "uplink.token: is shorter than 16 characters"),
+        ({"status": "http://0.0.0.0:9180"}, "status.url: anybody who reaches this host"),
+        ({"session_expiry_s": 60}, "source[0].session_expiry_s: the broker forgets"),
+    ):
+        warnings = gateway_warnings(**keys)
+        assert len(warnings) == 1, (keys, warnings)
+        assert warnings[0].startswith(expected), warnings
+
+
+def test_no_warning_quotes_a_secret():
+    warnings = gateway_warnings("mqtt://u:canary@b.example", token="canary")
+    assert len(warnings) == 2
+    assert "canary" not in str(warnings)
+
+
+def test_a_gateway_without_an_uplink_is_warned():
+    source = {"type": "mqtt", "url": "mqtt://localhost", "topics": ["a"]}
+    (warning,) = advise_gateway(read_gateway({"source": [source]}))
+    assert warning.startswith("uplink: is missing")
+
+
+def test_a_hub_is_warned_about_plaintext_and_weak_tokens():
+    wise = {"name": "a", "token": TOKEN}
+    assert advise_hub(read_hub({"hub": {"node": [wise]}})) == []
+    weak = {"name": "b", "token": "secret"}
+    hub = {"url": "http://0.0.0.0:80", "node": [wise, weak]}
+    plaintext, token = advise_hub(read_hub({"hub": hub}))
+    assert plaintext.startswith("hub.url: is plaintext for other hosts")
+    assert token == "hub.node[1].token: is one that everybody tries first"
