@@ -5,6 +5,7 @@ forms and numbers above U+10FFFF, and no Python's refuses U+0000.  What passes h
 same text on every Python, and encodes back to the same bytes.
 """
 
+_ZERO = b"\0"
 _LOOSE = (b"\x80", b"\xc3", b"\xc0\x80", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80")
 
 
@@ -14,12 +15,9 @@ def check_utf8(data: bytes) -> None:
     Control characters, non-characters and a byte order mark are allowed: MQTT tells senders to
     avoid them but does not let a receiver alter them [MQTT-1.5.4-3].
     """
-    if not data:
-        return
-    zero_at = data.find(b"\0")
-    if zero_at >= 0:
-        raise ValueError(f"U+0000 at byte {zero_at}")  # [MQTT-1.5.4-2]
-    if max(data) < 0x80 or (_DECODE_IS_STRICT and _decodes(data)):
+    if _ZERO in data:
+        raise ValueError(f"U+0000 at byte {data.find(_ZERO)}")  # [MQTT-1.5.4-2]
+    if _DECODE_IS_STRICT and _decodes(data):
         return
     at = find_malformed(data)
     if at >= 0:
