@@ -17,7 +17,8 @@ def check_utf8(data: bytes) -> None:
     """
     if _ZERO in data:
         raise ValueError(f"U+0000 at byte {data.find(_ZERO)}")  # [MQTT-1.5.4-2]
-    if _DECODE_IS_STRICT and _decodes(data):
+    # Whichever quick way there is to accept; the scan alone decides a refusal.
+    if _decodes(data) if _DECODE_IS_STRICT else not data or max(data) < 0x80:
         return
     at = find_malformed(data)
     if at >= 0:
@@ -75,6 +76,5 @@ def _decodes(data: bytes) -> bool:
     return True
 
 
-# Decided by trial and not by the interpreter's name.  Where decoding is strict it is the fast way
-# to accept; it never decides a refusal, so that the error names the same byte on every Python.
+# Decided by trial and not by the interpreter's name.
 _DECODE_IS_STRICT = not any(_decodes(sample) for sample in _LOOSE)
