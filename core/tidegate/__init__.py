@@ -12,9 +12,9 @@ What is where, in the order in which a message meets it:
 - `gateway`: composes the parts below into one state machine
 - `admission`, `lane`, `room`: what becomes a record, the balance, and what must go when it is full
 - `record`, `span`, `stream`, `clock`: what is admitted, under which name, and when it was captured
-- `journal`: the port of the durable store; `frame`: its bytes on flash
+- `journal`: the port of the durable store; `frame`, `entry`, `segment`: its bytes on flash
 - `uplink`, `sender`, `line`, `pace`: what is sent when; `backoff`, `http_date`, `schedule`,
   `chance`: when not
-- `batch`, `envelope`, `ledger`, `receipt`: the wire, the receiver's memory and its word
+- `batch`, `envelope`, `parts`, `ledger`, `receipt`: the wire, the receiver's memory and its word
 - `errors`, `limits`, `version`: kinds of failure, the bounds on everything, and which one this is
 """

@@ -12,7 +12,6 @@ import struct
 from collections import namedtuple
 
 from tidegate import envelope
-from tidegate.clock import Boot
 from tidegate.errors import ProtocolError
 from tidegate.limits import (
     BATCH_BOOTS_MAX,
@@ -27,18 +26,18 @@ from tidegate.limits import (
     TICKS_MS_MAX,
     TOPIC_BYTES_MAX,
 )
+from tidegate.parts import Reader, pack_boot, read_boot
 from tidegate.record import FLAGS_ALL, QOS_MASK, Record, fold_all, unpack_properties
 from tidegate.span import Gap, Span, reason_text
 from tidegate.stream import Stream, parse_stream
-from tidegate.text import check_utf8
 from tidegate.topics import check_topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidegate.clock import Boot
     from tidegate.envelope import Deflate, Inflate
 
 _HEAD = "<HQQIIIQIHHH"
-_BOOT = "<IQqB"
 _GAP = "<QQIIH"
 _ROW_BYTES = 1 + 8 + 2 + 1 + 4 + 2  # boot, ticks, topic, flags, payload length, properties length
 
@@ -73,9 +72,7 @@ def encode(batch: Batch) -> bytes:
         batch.sent_boot, batch.sent_ticks_ms, *counts,
     )  # fmt: skip
     parts = [head, name]
-    for boot in boots:
-        identity = int(boot.identity, 16)
-        parts.append(struct.pack(_BOOT, boot.number, identity, boot.offset_ms, boot.quality))
+    parts.extend([pack_boot(boot) for boot in boots])
     parts.extend(_gap_parts(span))
     parts.append(struct.pack(f"<{len(topics)}H", *[len(topic) for topic in topics]))
     parts.extend(topics)
@@ -92,8 +89,6 @@ def _assert_encodable(batch: Batch, topics: "list[bytes]") -> None:
     assert len(span.boots) <= BATCH_BOOTS_MAX
     assert 0 <= batch.sent_boot <= BOOT_MAX
     assert 0 <= batch.sent_ticks_ms <= TICKS_MS_MAX
-    for boot in span.boots:
-        assert 0 <= boot.number <= BOOT_MAX and abs(boot.offset_ms) <= TICKS_MS_MAX, boot
     for topic in topics:
         assert len(topic) <= TOPIC_BYTES_MAX
 
@@ -169,43 +164,10 @@ def decode(
     `inflate` as in `envelope.unwrap`; without it a deflated batch is refused.
     """
     body, start = envelope.unwrap(data, inflate, bytes_max)
-    return _decode_body(_Reader(body, start))
+    return _decode_body(Reader(body, start))
 
 
-class _Reader:
-    """Takes one part after the other off a body; a part that is not all there is an error."""
-
-    def __init__(self, body: bytes, start: int) -> None:
-        self.body = body
-        self.at = start
-
-    def skip(self, count_bytes: int) -> None:
-        end = self.at + count_bytes
-        if end > len(self.body):
-            raise ProtocolError("bad-length", f"a batch body ends inside the part at {self.at}")
-        self.at = end
-
-    def take(self, count_bytes: int) -> bytes:
-        start = self.at
-        self.skip(count_bytes)
-        return self.body[start : self.at]
-
-    def unpack(self, layout: str) -> "tuple[int, ...]":
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))
-
-    def slices(self, lengths: "tuple[int, ...]") -> "list[bytes]":
-        body = self.body
-        start = self.at
-        self.skip(sum(lengths))
-        parts = []
-        for length in lengths:
-            end = start + length
-            parts.append(body[start:end])
-            start = end
-        return parts
-
-
-def _decode_body(reader: _Reader) -> Batch:
+def _decode_body(reader: Reader) -> Batch:
     head = reader.unpack(_HEAD)
     name_bytes, first, last, hash_before, hash_after, sent_boot, sent_ticks_ms = head[:7]
     count, gap_count, boot_count, topic_count = head[7:]
@@ -213,11 +175,11 @@ def _decode_body(reader: _Reader) -> Batch:
         raise ProtocolError("bad-range", f"a batch cannot hold {first} to {last}")
     if count > BATCH_RECORDS_MAX or gap_count > BATCH_GAPS_MAX or boot_count > BATCH_BOOTS_MAX:
         raise ProtocolError("too-large", f"a batch of {count} records, {gap_count} gaps")
-    if count * _ROW_BYTES > len(reader.body):
+    if count * _ROW_BYTES > reader.left_bytes:
         raise ProtocolError("bad-length", f"a batch body is too short for {count} records")
     if sent_ticks_ms > TICKS_MS_MAX:
         raise ProtocolError("bad-time", "the sender's ticks are out of range")
-    stream = parse_stream(_text(reader.take(name_bytes), "the stream's name"))
+    stream = parse_stream(reader.text(name_bytes))
     boots = _read_boots(reader, boot_count)
     gaps, anchors = _read_gaps(reader, gap_count, first, last)
     if last - first + 1 - sum([gap.last - gap.first + 1 for gap in gaps]) != count:
@@ -225,9 +187,8 @@ def _decode_body(reader: _Reader) -> Batch:
             "bad-range", f"{count} records and the gaps do not fill {first} to {last}"
         )
     records = _read_records(reader, count, topic_count, boots)
-    left_bytes = len(reader.body) - reader.at
-    if left_bytes:
-        raise ProtocolError("bad-length", f"{left_bytes} bytes follow the batch body")
+    if reader.left_bytes:
+        raise ProtocolError("bad-length", f"{reader.left_bytes} bytes follow the batch body")
     hashes = _hashes(first, hash_before, records, gaps, anchors)
     span = Span(first, last, hash_before, records, hashes, gaps, boots, 0)
     if span.hash_after != hash_after:
@@ -239,30 +200,18 @@ def _bad_hash(seq: int) -> ProtocolError:
     return ProtocolError("bad-hash", f"the records do not give the running hash at {seq}")
 
 
-def _text(data: bytes, what: str) -> str:
-    try:
-        check_utf8(data)
-    except ValueError as error:
-        raise ProtocolError("bad-text", f"{what}: {error}")
-    return data.decode()
-
-
-def _read_boots(reader: _Reader, boot_count: int) -> "list[Boot]":
+def _read_boots(reader: Reader, boot_count: int) -> "list[Boot]":
     boots: list[Boot] = []
     for _ in range(boot_count):
-        number, identity, offset_ms, quality = reader.unpack(_BOOT)
-        if boots and number <= boots[-1].number:
-            raise ProtocolError("bad-boot", f"boot {number} is out of its place")
-        if quality > 2:
-            raise ProtocolError("bad-boot", f"time quality {quality} is not known here")
-        if not -TICKS_MS_MAX <= offset_ms <= TICKS_MS_MAX:
-            raise ProtocolError("bad-boot", f"the time of boot {number} is out of range")
-        boots.append(Boot(number, f"{identity:016x}", offset_ms, quality))
+        boot = read_boot(reader)
+        if boots and boot.number <= boots[-1].number:
+            raise ProtocolError("bad-boot", f"boot {boot.number} is out of its place")
+        boots.append(boot)
     return boots
 
 
 def _read_gaps(
-    reader: _Reader, gap_count: int, first: int, last: int
+    reader: Reader, gap_count: int, first: int, last: int
 ) -> "tuple[list[Gap], list[int]]":
     """Return the gaps, and the running hash right before each."""
     gaps = []
@@ -274,7 +223,7 @@ def _read_gaps(
             raise ProtocolError("bad-gap", f"gap {gap_first} to {gap_last} is out of its place")
         if reason_bytes > REASON_BYTES_MAX:
             raise ProtocolError("bad-gap", f"a gap's reason is over {REASON_BYTES_MAX} bytes")
-        reason = _text(reader.take(reason_bytes), "a reason")
+        reason = reader.text(reason_bytes)
         if reason_text(reason) != reason:
             raise ProtocolError("bad-gap", "a gap's reason is not one printable line")
         gaps.append(Gap(gap_first, gap_last, hash_at, reason))
@@ -284,7 +233,7 @@ def _read_gaps(
 
 
 def _read_records(
-    reader: _Reader, count: int, topic_count: int, boots: "list[Boot]"
+    reader: Reader, count: int, topic_count: int, boots: "list[Boot]"
 ) -> "list[Record]":
     topics = reader.slices(reader.unpack(f"<{topic_count}H"))
     for topic in topics:
