@@ -51,7 +51,12 @@ _KEY_FILE = path("key_file", "", "the PEM file of that certificate's private key
 NODE = table(
     "node",
     (
-        text("name", "", "the name in status, logs and client ids; empty: host name", check_name),
+        text(
+            "name",
+            "",
+            "the name in status, logs and client ids; empty: the host's name",
+            check_name,
+        ),
         path("data", "/var/lib/tidegate", "the folder of the identity and the journal"),
     ),
     "the gateway itself",
@@ -62,7 +67,13 @@ SOURCE = table_list(
     1,
     SOURCES_MAX,
     (
-        choice("type", None, ("mqtt", LATER + "listen"), "mqtt subscribes to a broker", "mqtt"),
+        choice(
+            "type",
+            None,
+            ("mqtt", LATER + "listen"),
+            "what it is: mqtt subscribes to a broker",
+            "mqtt",
+        ),
         url(
             "url",
             None,
@@ -134,7 +145,9 @@ LANE = table_list(
             check_topic_filter,
             ("site/+/alarm",),
         ),
-        boolean("urgent", False, "true: may be sent outside the windows and above bytes_per_day"),
+        boolean(
+            "urgent", False, "whether it may be sent outside the windows and above bytes_per_day"
+        ),
     ),
     "priority classes, the first one goes first; without any, lane main takes everything",
 )
@@ -180,7 +193,11 @@ UPLINK = optional_table(
     "uplink",
     (
         choice(
-            "type", None, ("http", LATER + "mqtt", LATER + "bundle"), "http sends to a hub", "http"
+            "type",
+            None,
+            ("http", LATER + "mqtt", LATER + "bundle"),
+            "what it is: http sends to a hub",
+            "http",
         ),
         url(
             "url",

@@ -31,12 +31,17 @@ NODE = table_list(
     NODES_MAX,
     (
         text("name", None, "the name of the node", check_name, "site-7"),
-        secret("token", "", "the token that the node sends", check_token),
+        secret(
+            "token",
+            "",
+            "the token that the node sends; make one with: openssl rand -hex 32",
+            check_token,
+        ),
         path("token_file", "", "a file whose content is the token", "site-7.token"),
         hushed("token_env", "an environment variable that holds it", check_environment),
         hushed(
             "token_hash",
-            "sha256: and the hex SHA-256 of a random token, which then stands nowhere on the hub",
+            "instead of a random token, sha256: and its SHA-256 in hex; the token stands nowhere",
             check_token_hash,
         ),
     ),

@@ -8,9 +8,10 @@ what a relative path is relative to.
 
 from collections import namedtuple
 
-from tidegate.gateway_schema import GATEWAY
+from tidegate.gateway_schema import GATEWAY, UPLINK
 from tidegate.hub_schema import HUB
 from tidegate.limits import LANES_MAX
+from tidegate.schedule import parse_window
 from tidegate.schema import SettingsError
 from tidegate.secret import Secret
 from tidegate.settings_reader import read_table
@@ -22,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+    from tidegate.schedule import Window
 
 MAIN_LANE = "main"  # Takes what no other lane takes, so there always is one.
 
@@ -128,7 +131,7 @@ class UplinkSettings(
         ),
     )
 ):
-    """The target, and when to send how much; each of `windows` is one that `schedule` parses."""
+    """The target, and when to send how much; without `windows` always."""
 
     __slots__ = ()
     type: str
@@ -144,7 +147,7 @@ class UplinkSettings(
     batch_bytes: int
     batch_age_ms: int
     retry_max_s: int
-    windows: "tuple[str, ...]"
+    windows: "tuple[Window, ...]"
     windows_utc_offset_minutes: int
     bytes_per_day: int
     compress: bool
@@ -229,7 +232,7 @@ def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> Gateway
         _sources(sources, node.name),
         _lanes([LaneSettings(*values) for values in lanes]),
         JournalSettings(*journal),
-        None if uplink is None else _uplink(UplinkSettings(*uplink)),
+        None if uplink is None else _uplink(uplink),
         StatusSettings(*status),
         LogSettings(*log),
     )
@@ -332,10 +335,15 @@ def _lanes(lanes: "list[LaneSettings]") -> "tuple[LaneSettings, ...]":
     return tuple(lanes)
 
 
-def _uplink(given: UplinkSettings) -> UplinkSettings:
-    one_of("uplink", "token", _token_keys(given))
-    check_tls("uplink", given)
-    return given
+def _uplink(values: "list[Any]") -> UplinkSettings:
+    """Return the uplink with its windows parsed."""
+    values = list(values)
+    at = [key.name for key in UPLINK.keys].index("windows")
+    values[at] = tuple([parse_window(text) for text in values[at]])
+    uplink = UplinkSettings(*values)
+    one_of("uplink", "token", _token_keys(uplink))
+    check_tls("uplink", uplink)
+    return uplink
 
 
 def _token_keys(given: "UplinkSettings | HubNodeSettings") -> "list[tuple[str, bool]]":

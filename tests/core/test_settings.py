@@ -72,6 +72,11 @@ def test_an_uplink_has_its_defaults():
     assert (link.windows, link.windows_utc_offset_minutes, link.bytes_per_day) == ((), 0, 0)
 
 
+def test_windows_come_out_as_minutes_of_the_day():
+    link = gateway(uplink=uplink(windows=["01:00-05:30", "22:00-24:00"])).uplink
+    assert [tuple(window) for window in link.windows] == [(60, 330), (1320, 1440)]
+
+
 def test_a_hub_has_its_defaults():
     settings = hub()
     assert str(settings.url) == "http://127.0.0.1:8080"
