@@ -7,6 +7,7 @@ dropped can no longer be hashed.
 
 from collections import namedtuple
 
+from tidegate.clock import forgotten_boot
 from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX, REASON_BYTES_MAX
 from tidegate.record import fold
 
@@ -120,7 +121,8 @@ def assemble(
     `rows` are (seq, stored running hash, record) in order; `gaps` are sorted, none ends before
     `first`; `rows` may stop early, but not before the first one there is.  The span ends where a
     batch can hold no more boots or gaps, where rows and gaps no longer join up, or before the first
-    row whose bytes do not give the stored hash: that number is then `damaged`.
+    row whose bytes do not give the stored hash: that number is then `damaged`.  Of a boot that is
+    not among `boots` only the wall time is lost.
     """
     records: list[Record] = []
     hashes: list[int] = []
@@ -144,12 +146,12 @@ def assemble(
         if boots_full or (waiting and waiting[0].first <= at):
             break
         # Another number: bit rot may hit a key as well as a payload, and no gap explains the hole.
-        if seq != at or fold(running, record) != stored or record.boot not in boots:
+        if seq != at or fold(running, record) != stored:
             damaged = at
             break
         records.append(record)
         hashes.append(stored)
-        used_boots[record.boot] = boots[record.boot]
+        used_boots[record.boot] = boots.get(record.boot) or forgotten_boot(record.boot)
         at, running = seq + 1, stored
         skip_gaps()
     if at == first and waiting and not damaged:

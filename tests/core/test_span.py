@@ -1,7 +1,7 @@
 """A span tells what stands at every number, and damage never passes as data."""
 
 from samples import BOOTS, gap_hash, record, span_of
-from tidegate.clock import Boot
+from tidegate.clock import Boot, forgotten_boot
 from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX, REASON_BYTES_MAX
 from tidegate.record import Record, fold
 from tidegate.span import Gap, assemble, hash_within, reason_text, sequence_numbers
@@ -112,11 +112,11 @@ def test_rows_that_are_all_gone_before_a_gap_do_not_stop_the_stream():
     assert assembled(span, rows=[], gaps=[]).damaged == 0
 
 
-def test_a_row_of_a_boot_that_nobody_knows_is_damaged():
+def test_of_a_boot_that_nobody_knows_only_the_time_is_lost():
     span = span_of(3, 12)
     part = assembled(span, boots={7: BOOTS[0]})
-    assert (part.last, part.damaged) == (6, 7)
-    assert part.boots == [BOOTS[0]]
+    assert (part.records, part.last, part.damaged) == (span.records, 12, 0)
+    assert part.boots == [BOOTS[0], forgotten_boot(9)]
 
 
 def test_a_span_never_holds_more_boots_than_a_batch():
