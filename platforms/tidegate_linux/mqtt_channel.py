@@ -19,6 +19,7 @@ import time
 
 READ_BYTES = 256 * 1024  # One read; a full receive window of telemetry is smaller.
 FINISH_S = 2.0  # What a last flush may take before the connection is closed all the same.
+LINGER_S = 0.5  # What the broker may then take to close its side.
 
 
 class Wrapper:
@@ -127,7 +128,6 @@ class Channel:
 
     def finish(self, data: bytes) -> None:
         """Send what waits and `data`, for a short time at most, and close."""
-        deadline_s = time.monotonic() + FINISH_S
         try:
             if self.is_open:
                 self._sock.settimeout(FINISH_S)
@@ -135,6 +135,8 @@ class Channel:
                 self._sock.shutdown(socket.SHUT_WR)
                 # To close while bytes lie unread is to reset the connection, which can overtake
                 # what was just sent.
+                deadline_s = time.monotonic() + LINGER_S
+                self._sock.settimeout(LINGER_S)
                 while time.monotonic() < deadline_s and self._sock.recv(READ_BYTES):
                     continue
         except OSError:

@@ -48,6 +48,7 @@ SUBSCRIBE_MS = 30_000  # What a broker may take to answer SUBSCRIBE.
 RESUBSCRIBE_MS = 60_000  # How soon a refused subscription is tried again: access lists change.
 MISC_MS = 500  # How often paho looks after its timers; they have seconds.
 
+_CONNACK = 0x20
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"  # Reason 0 in MQTT 5: the session stays as long as CONNECT said.
 
@@ -162,13 +163,14 @@ class Connection:
 
     def close(self, is_polite: bool) -> None:
         """End it; politely: after sending the acknowledgements that wait and DISCONNECT."""
-        channel, self._channel, self._client = self._channel, None, None
-        if channel is None:
-            return
-        if is_polite and self.is_accepted and self._ended is None:
-            self._send_acknowledgements(channel)
-            channel.finish(_DISCONNECT)
-        channel.close()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            if is_polite and self.is_accepted and self._ended is None:
+                self._send_acknowledgements(channel)
+                channel.finish(_DISCONNECT)
+            channel.close()
+        # Last, because a paho client closes its socket when it is released.
+        self._client = None
 
     def _receive(self, client: Client, channel: Channel) -> "list[Message]":
         data = channel.read()
@@ -179,6 +181,8 @@ class Connection:
             return []
         messages = self.intake.feed(data, self._clock_ms())
         if self.intake.control:
+            if not self.is_accepted and self.intake.control[0] & 0xF0 != _CONNACK:
+                raise ProtocolError("bad-order", "the first packet is not CONNACK")
             channel.inbox += self.intake.control
             self.intake.control.clear()
             self._give_to_paho(client, channel)

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import threading
 
 
 class Waker:
@@ -14,6 +15,8 @@ class Waker:
         self._poll = select.poll()
         self._poll.register(self._reader, select.POLLIN)
         self._is_set = False
+        self._is_closed = False
+        self._lock = threading.Lock()  # No byte after closing: the descriptor may be another's.
 
     def fileno(self) -> int:
         """Return the file descriptor to poll for reading."""
@@ -21,9 +24,12 @@ class Waker:
 
     def set(self) -> None:
         """Wake the thread now, or when it waits next; cheap when it was woken already."""
-        if not self._is_set:
-            self._is_set = True
-            self._writer.send(b"\0")
+        if self._is_set:
+            return
+        with self._lock:
+            if not self._is_closed:
+                self._is_set = True
+                self._writer.send(b"\0")
 
     def clear(self) -> None:
         """Take note of having been woken; look at what there is to do after this, not before."""
@@ -40,6 +46,8 @@ class Waker:
         self.clear()
 
     def close(self) -> None:
-        """Release the sockets; nobody may call anything after that."""
-        self._reader.close()
-        self._writer.close()
+        """Release the sockets; `set` does nothing from now on."""
+        with self._lock:
+            self._is_closed = True
+            self._reader.close()
+            self._writer.close()
