@@ -1,8 +1,11 @@
 """A journal that fails when it is told to, around one that does not."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tidegate.errors import StorageError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,7 +34,7 @@ class FaultyJournal:
         self._meet("recover")
         return self._journal.recover()
 
-    def append(self, entries: "list[Entry]") -> None:
+    def append(self, entries: list[Entry]) -> None:
         self._meet("append")
         self._journal.append(entries)
 
@@ -43,7 +46,7 @@ class FaultyJournal:
         self._meet("read")
         return self._journal.read(lane, first, count_max, bytes_max)
 
-    def hash_at(self, lane: str, seq: int) -> "int | None":
+    def hash_at(self, lane: str, seq: int) -> int | None:
         self._meet("hash_at")
         return self._journal.hash_at(lane, seq)
 
@@ -54,7 +57,7 @@ class FaultyJournal:
     def close(self) -> None:
         self._journal.close()
 
-    def crash(self, chance: "Callable[[], float]") -> None:
+    def crash(self, chance: Callable[[], float]) -> None:
         self._journal.crash(chance)
 
     def _meet(self, method: str) -> None:

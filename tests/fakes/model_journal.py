@@ -8,10 +8,13 @@ with it state for state, and the simulation runs on it, so it is also fast.
 Chance comes in from outside as a function that returns a number in [0, 1).
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from tidegate.clock import forgotten_boot
+from tidegate.clock import Boot, forgotten_boot
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
 from tidegate.journal import (
     EXPIRED,
@@ -27,16 +30,13 @@ from tidegate.journal import (
     Usage,
 )
 from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX
-from tidegate.record import size_bytes
+from tidegate.record import Record, size_bytes
 from tidegate.span import Gap, Span, assemble
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tidegate.clock import Boot
     from tidegate.journal import Entry
-    from tidegate.record import Record
 
 SURVIVES_UNSYNCED = 0.25  # How often a crash finds a sync done that nobody was told of.
 
@@ -46,7 +46,7 @@ class ModelDisk:
 
     def __init__(
         self,
-        lanes: "list[str]",
+        lanes: list[str],
         node: str = "00c0ffee00c0ffee",
         capacity_bytes: int = 1 << 60,
         recent_max: int = 4096,
@@ -62,13 +62,13 @@ class ModelDisk:
         self.quarantine: list[tuple[str, str, int, Record, str]] = []
         self.stored_bytes = 0
 
-    def open(self) -> "ModelJournal":
+    def open(self) -> ModelJournal:
         """Return a journal on this disk; the one before it must no longer be used."""
         for lane in self.lanes.values():
             lane.told = lane.last
         return ModelJournal(self)
 
-    def apply(self, entry: "Entry") -> None:
+    def apply(self, entry: Entry) -> None:
         """Carry out one entry; raises `ValueError` where it contradicts what is there."""
         if isinstance(entry, Booted):
             self.boots[entry.boot.number] = entry.boot
@@ -87,7 +87,7 @@ class ModelDisk:
         else:
             raise ValueError(f"{entry!r} is no entry")
 
-    def recent(self) -> "list[bytes]":
+    def recent(self) -> list[bytes]:
         """Return the properties of the last records that are still kept, oldest first."""
         kept = []
         for lane in self.lanes.values():
@@ -119,7 +119,7 @@ class ModelJournal:
         boots = [disk.boots[number] for number in sorted(disk.boots)]
         return JournalState(disk.node, lanes, boots, disk.spent, disk.recent())
 
-    def append(self, entries: "list[Entry]") -> None:
+    def append(self, entries: list[Entry]) -> None:
         self._check_alive()
         self._pending.extend(entries)
 
@@ -134,7 +134,7 @@ class ModelJournal:
         self._check_alive()
         return self.disk.lanes[lane].read(first, count_max, bytes_max, self.disk.boots)
 
-    def hash_at(self, lane: str, seq: int) -> "int | None":
+    def hash_at(self, lane: str, seq: int) -> int | None:
         self._check_alive()
         return self.disk.lanes[lane].hash_at(seq)
 
@@ -147,7 +147,7 @@ class ModelJournal:
         self._pending = []
         self._failed = self._failed or STORAGE_IO
 
-    def crash(self, chance: "Callable[[], float]") -> None:
+    def crash(self, chance: Callable[[], float]) -> None:
         """Lose power: what was appended and not synced is lost, or sometimes is there after all.
 
         The second is what a power cut looks like between the flush and its report.
@@ -213,13 +213,13 @@ class _Lane:
     def release(self, entry: Released) -> None:
         if not self.through <= entry.through <= self.last:
             raise ValueError(f"released {entry.through} of {self.through}..{self.last}")
-        for _, _, record in self._rows(self.through + 1, entry.through):
+        for _, _, record in self.rows_within(self.through + 1, entry.through):
             self.held_records -= 1
             self.held_bytes -= size_bytes(record)
         self.through = entry.through
         self.delivered += entry.delivered
 
-    def drop(self, entry: Dropped) -> "list[tuple[int, Record]]":
+    def drop(self, entry: Dropped) -> list[tuple[int, Record]]:
         first, last = entry.first, entry.last
         within = self.forgotten < first <= last <= self.last
         behind = first == self.last + 1 and first <= last and entry.hash_at is not None
@@ -228,7 +228,7 @@ class _Lane:
         if any(gap.first <= last and first <= gap.last for gap in self._gaps_from(1)):
             raise ValueError(f"dropped {first}..{last} overlaps a gap")
         hash_at = self.hash_at(last) if entry.hash_at is None else entry.hash_at
-        taken = [(seq, record) for seq, _, record in self._rows(first, last)]
+        taken = [(seq, record) for seq, _, record in self.rows_within(first, last)]
         for seq, record in taken:
             del self.rows[self.base + seq]
             if seq > self.through:
@@ -251,7 +251,7 @@ class _Lane:
             return 0
         self.forgotten_hash = self.hash_at(through) or 0
         freed_bytes = 0
-        for seq, _, record in list(self._rows(self.forgotten + 1, through)):
+        for seq, _, record in list(self.rows_within(self.forgotten + 1, through)):
             freed_bytes += size_bytes(record)
             del self.rows[self.base + seq]
         self.gaps = [gap for gap in self.gaps if gap[1] > self.base + through]
@@ -274,7 +274,7 @@ class _Lane:
                 self.dropped[reason] = self.dropped.get(reason, 0) + count
         return freed_bytes
 
-    def hash_at(self, seq: int) -> "int | None":
+    def hash_at(self, seq: int) -> int | None:
         row = self.base + seq
         for first, last, hash_at, _, _ in self.gaps:
             if first <= row <= last:
@@ -284,7 +284,7 @@ class _Lane:
         found = self.rows.get(row)
         return None if found is None or not self.forgotten < seq <= self.last else found[0]
 
-    def read(self, first: int, count_max: int, bytes_max: int, boots: "dict[int, Boot]") -> Span:
+    def read(self, first: int, count_max: int, bytes_max: int, boots: dict[int, Boot]) -> Span:
         if not 1 <= first <= self.last + 1:
             raise ValueError(f"read from {first}, but the lane ends at {self.last}")
         gaps = self._gaps_from(first)
@@ -304,7 +304,7 @@ class _Lane:
         known: dict[int, Boot] = {}
         taken: list[tuple[int, int, Record]] = []
         total_bytes = 0
-        for seq, stored, record in self._rows(max(first, self.forgotten + 1), last):
+        for seq, stored, record in self.rows_within(max(first, self.forgotten + 1), last):
             total_bytes += size_bytes(record)
             full = len(taken) >= count_max or total_bytes > bytes_max
             if taken and (full or (record.boot not in known and len(known) >= BATCH_BOOTS_MAX)):
@@ -315,7 +315,7 @@ class _Lane:
         self.told = max(self.told, span.last)
         return span
 
-    def _rows(self, first: int, last: int) -> "Iterator[tuple[int, int, Record]]":
+    def rows_within(self, first: int, last: int) -> Iterator[tuple[int, int, Record]]:
         """Yield (seq, hash, record) of the rows in `first..last`."""
         base, rows = self.base, self.rows
         for row in range(base + first, base + last + 1):
@@ -323,7 +323,7 @@ class _Lane:
             if found is not None:
                 yield row - base, found[0], found[1]
 
-    def _gaps_from(self, first: int) -> "list[Gap]":
+    def _gaps_from(self, first: int) -> list[Gap]:
         """Return the gaps that end at `first` or later; none begins before it."""
         base = self.base
         return [
@@ -345,13 +345,11 @@ class _Lane:
         self.gaps.insert(at, gap)
 
 
-def _joins(
-    before: "tuple[int, int, int, str, bool]", after: "tuple[int, int, int, str, bool]"
-) -> bool:
+def _joins(before: tuple[int, int, int, str, bool], after: tuple[int, int, int, str, bool]) -> bool:
     return before[1] + 1 == after[0] and before[3:] == after[3:]
 
 
-def _grows_by(entries: "list[Entry]") -> int:
+def _grows_by(entries: list[Entry]) -> int:
     return sum(
         size_bytes(record)
         for entry in entries

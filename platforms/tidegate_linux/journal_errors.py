@@ -1,0 +1,58 @@
+"""What SQLite and the operating system refuse, in the words of the journal port."""
+
+import errno
+
+import apsw
+
+from tidegate.errors import (
+    STORAGE_CORRUPT,
+    STORAGE_FULL,
+    STORAGE_IO,
+    STORAGE_READONLY,
+    StorageError,
+)
+
+# What an adapter catches: all that the world can do to it.  A TEXT that is no longer UTF-8 is rot.
+WORLD_ERRORS = (apsw.Error, OSError, UnicodeDecodeError)
+
+_FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READONLY_NUMBERS = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class JournalError(Exception):
+    """Report a journal that must not be opened: not ours, too new, or in use.
+
+    Unlike a `StorageError` it does not pass by itself: a person has to act on `hint`.
+    """
+
+    def __init__(self, what: str, hint: str) -> None:
+        Exception.__init__(self, what, hint)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def storage_error(error: Exception) -> StorageError:
+    """Return `error`, one of `WORLD_ERRORS`, as the port's own kind."""
+    if isinstance(error, StorageError):
+        return error
+    return StorageError(_kind(error), f"{type(error).__name__}: {error}")
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, OSError):
+        if error.errno in _FULL_NUMBERS:
+            return STORAGE_FULL
+        return STORAGE_READONLY if error.errno in _READONLY_NUMBERS else STORAGE_IO
+    if isinstance(error, apsw.FullError):
+        return STORAGE_FULL
+    if isinstance(error, (apsw.ReadOnlyError, apsw.PermissionsError, apsw.AuthError)):
+        return STORAGE_READONLY
+    if isinstance(error, (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)):
+        return STORAGE_CORRUPT
+    if isinstance(error, (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError)):
+        # Our own statements are tested: a row in the way, or a table that is gone, is rot.
+        return STORAGE_CORRUPT
+    return STORAGE_IO

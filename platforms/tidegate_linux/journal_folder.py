@@ -1,0 +1,122 @@
+"""The folder of a journal: who owns it, and what must happen to its files besides SQLite's work.
+
+    journal.db, journal.db-wal, journal.db-shm   the database
+    journal.lock       held by the running gateway; a second one is refused
+    journal.ballast    space to give back when the disk is full
+    journal.suspect    SQLite has found the database damaged: the next start looks closely
+
+Why a ballast: in WAL mode a full disk allows nothing any more, not even a DELETE or the checkpoint
+that would make room.  Its blocks, given back, carry the first checkpoint and small transactions, so
+that the node goes on delivering and comes free by itself.
+
+Why the log is rewritten before the database is opened: after a failed fsync the kernel holds pages
+that look clean and never reached the medium.  Written once more and synced, they either reach it or
+fail again.  The bytes are those that were there, so a power cut in the middle changes nothing.
+"""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from tidegate_linux.journal_errors import JournalError
+
+BALLAST_BYTES_MIN = 64 * 1024  # Measured: enough for a checkpoint and a small delete.
+BALLAST_BYTES_MAX = 4 * 1024 * 1024
+BALLAST_SHARE = 32  # Of the journal's limit and of the free space: a small disk gets a small one.
+_REWRITE_BYTES = 1024 * 1024
+
+
+class JournalFolder:
+    """A journal's folder, locked for this process from `lock` until `unlock`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "journal.db"
+        self.log = path / "journal.db-wal"
+        self._ballast = path / "journal.ballast"
+        self._lock_fd = -1
+
+    def lock(self) -> None:
+        """Make the folder where it is missing, and take it, or raise `JournalError`."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(fd, 20).decode("ascii", "replace").strip()
+            os.close(fd)
+            raise JournalError(
+                f"the journal in {self.path} is in use by process {holder or 'unknown'}",
+                "stop that gateway, or give this one another data folder",
+            ) from None
+        self._lock_fd = fd
+        self._say_who()
+
+    def unlock(self) -> None:
+        """Let others have the folder."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def sync(self) -> None:
+        """Make names in the folder durable, and the folder's own name."""
+        for path in (self.path, self.path.parent):
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def rewrite_log(self) -> None:
+        """Write a log that was left behind once more and sync it; see the module's text."""
+        if not self.log.exists():
+            return
+        fd = os.open(self.log, os.O_RDWR)
+        try:
+            at = 0
+            while piece := os.pread(fd, _REWRITE_BYTES, at):
+                at += os.pwrite(fd, piece, at)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def free_bytes(self) -> int:
+        """Return what this user may still write on the medium."""
+        medium = os.statvfs(self.path)
+        return medium.f_bavail * medium.f_frsize
+
+    def keep_ballast(self, limit_bytes: int) -> int:
+        """Set space aside unless it is, or space is scarce; return how much is set aside."""
+        if self._ballast.exists() and self._ballast.stat().st_size >= BALLAST_BYTES_MIN:
+            return self._ballast.stat().st_size
+        free_bytes = self.free_bytes()
+        size = min(BALLAST_BYTES_MAX, min(limit_bytes, free_bytes) // BALLAST_SHARE)
+        size = max(BALLAST_BYTES_MIN, size)
+        if free_bytes < size * (BALLAST_SHARE // 2):
+            return 0
+        fd = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
+        return size
+
+    def give_ballast_back(self) -> bool:
+        """Free the space that was set aside; return whether there was any."""
+        if not self._ballast.exists():
+            return False
+        self._ballast.unlink()
+        return True
+
+    def suspect(self) -> None:
+        """Leave word for the next start that the database looked damaged."""
+        # Where even that fails, the damage is found again.
+        with contextlib.suppress(OSError):
+            (self.path / "journal.suspect").touch()
+
+    def _say_who(self) -> None:
+        # For the other one's error only: on a full disk the lock holds without it.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._lock_fd, 0)
+            os.pwrite(self._lock_fd, f"{os.getpid()}\n".encode("ascii"), 0)
