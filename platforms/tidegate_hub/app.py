@@ -135,8 +135,10 @@ class Hub:
 
     async def _refuse(self, request: Request, answer: Answer) -> Response:
         self._metrics.count("refused", 1, str(answer.fields["error"]))
+        if answer.status == 408:
+            return _response(answer)
         try:
-            await drain(request, self._limits.batch_bytes_max)
+            await drain(request)
         except (ClientDisconnect, RuntimeError):
             # The peer is gone, or its stream was read to the end before: nothing is left to read.
             return _response(answer)

@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 
+from tidegate.limits import BATCH_BYTES_MAX
+
 IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024  # Bodies of all requests together; eight of the largest.
 SILENCE_S = 60  # A line may be slow, but this long without a byte it is dead.
 DRAIN_S = 10  # How long we listen to a body that we have refused already.
+DRAIN_BYTES_MAX = BATCH_BYTES_MAX + 64 * 1024  # So every batch that keeps to the protocol ends.
 
 
 class RefusedBodyError(Exception):
@@ -80,18 +83,20 @@ async def _next_chunk(stream: AsyncIterator[bytes]) -> bytes | None:
         raise RefusedBodyError(408, "timeout", f"no byte came for {SILENCE_S} s") from None
 
 
-async def drain(request: Request, bytes_max: int) -> None:
+async def drain(request: Request) -> None:
     """Read what is left of a refused body, up to bounds, and throw it away.
 
     A server that closes on unread bytes resets the connection, and the peer then often loses the
     answer that tells it what is wrong.
     """
+    if announced_bytes(request) > DRAIN_BYTES_MAX:
+        return
     total = 0
     try:
         async with asyncio.timeout(DRAIN_S):
             async for chunk in request.stream():
                 total += len(chunk)
-                if total > bytes_max:
+                if total > DRAIN_BYTES_MAX:
                     return
     except TimeoutError:
         return

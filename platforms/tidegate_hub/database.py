@@ -44,7 +44,7 @@ def open_database(url_text: str, generation: str) -> Database:
     """
     try:
         url = make_url(url_text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # The error would quote the text, and with it a password.
         raise HubError(
             "hub.database is not a database URL",

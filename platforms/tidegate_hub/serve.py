@@ -6,6 +6,7 @@ file, the secrets that keys name (a node's `token` is read from its file by then
 form, and the exit code.
 """
 
+import asyncio
 import contextlib
 import logging
 import secrets
@@ -29,6 +30,7 @@ from tidegate_hub.tokens import TokenBook, parse_token_hash, token_digest
 
 BACKLOG = 512  # After an outage many gateways come at once.
 KEEP_ALIVE_S = 75  # Longer than a gateway pauses between batches, so that it keeps its connection.
+STOP_POLL_S = 0.1
 GRACE_S = 30  # A batch in flight takes milliseconds; this is for a database that has become slow.
 
 _LOG = logging.getLogger("tidegate.hub")
@@ -111,7 +113,19 @@ def serve(hub: Hub, listener: socket.socket, on_ready: Callable[[str], None] | N
         if on_ready is not None:
             # The socket listens already: who connects now waits only for the loop to start.
             on_ready(url)
-        server.run(sockets=[listener])
+        asyncio.run(_run(server, listener))
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not serving.done():
+        await asyncio.wait([serving], timeout=STOP_POLL_S)
+        if server.should_exit:
+            # uvicorn asks its connections to end only once; one that was just being accepted
+            # misses that, and an idle one would hold the process until the grace is over.
+            for connection in list(server.server_state.connections):
+                connection.shutdown()
+    await serving
 
 
 def server_for(hub: Hub) -> uvicorn.Server:
