@@ -128,6 +128,7 @@ class Gateway:
         self._admission.restore(state.recent)
         if self._line is not None and self._uplink_settings is not None:
             self._line.schedule.restore(state.spent.day, state.spent.sent_bytes)
+            self._line.restart()
             self.uplink = Uplink(
                 self.node, self.lanes, self._urgent, self._line, self._uplink_settings, self._chance
             )

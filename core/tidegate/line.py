@@ -122,6 +122,13 @@ class Line:
         self._become(HELD, now_ms, reason, "error")
         return retry_at_ms
 
+    def restart(self) -> None:
+        """Forget what is under way: those who asked are gone, and will not report its end.
+
+        A probe among it would otherwise keep the circuit open until it counts as lost.
+        """
+        self._breaker = Breaker(BREAKER_FAILURES, PROBE_MS_MAX)
+
     def take_reports(self) -> "list[Effect]":
         """Return what there is to tell since the last call."""
         reports, self._reports = self._reports, []
