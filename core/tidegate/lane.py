@@ -10,7 +10,7 @@ ahead of the medium: the gateway drops the object and builds it again from what 
 
 from collections import namedtuple
 
-from tidegate.journal import Admitted, Dropped, LaneState, Released
+from tidegate.journal import Admitted, Dropped, Forgotten, LaneState, Released, Renewed
 from tidegate.limits import SEQ_MAX
 from tidegate.record import fold_all, size_bytes
 from tidegate.span import Gap
@@ -71,7 +71,7 @@ class Lane:
     def admit(self, records: "list[Record]") -> Admitted:
         """Give `records` the next numbers."""
         first = self.last + 1
-        assert first + len(records) <= SEQ_MAX
+        assert self.last + len(records) <= SEQ_MAX
         hashes = fold_all(self.last_hash, records)
         self.last += len(records)
         self.last_hash = hashes[-1]
@@ -82,6 +82,7 @@ class Lane:
     def refuse(self, count: int, reason: str) -> Dropped:
         """Give the next `count` numbers to records that are not stored: a gap from the start."""
         first = self.last + 1
+        assert self.last + count <= SEQ_MAX
         self.last += count
         self._dropped[reason] = self._dropped.get(reason, 0) + count
         self._add_gap(Gap(first, self.last, self.last_hash, reason))
@@ -120,7 +121,13 @@ class Lane:
         self._forget_held(0, bytes_freed)
         return entries
 
-    def renew(self, epoch: str) -> None:
+    def forget(self, through: int) -> Forgotten:
+        """Keep delivered records up to `through` no longer."""
+        assert self.forgotten < through <= self.through
+        self.forgotten = through
+        return Forgotten(self.name, through)
+
+    def renew(self, epoch: str) -> Renewed:
         """Go on as a new stream: what is held is numbered from 1."""
         base = self.through
         self.epoch = epoch
@@ -138,6 +145,7 @@ class Lane:
                 self._quarantined += count
             else:
                 self._dropped[gap.reason] = self._dropped.get(gap.reason, 0) + count
+        return Renewed(self.name, epoch)
 
     def _forget_held(self, count: int, size: int) -> None:
         self.held_records -= count

@@ -5,7 +5,7 @@ pressure all delivered ones; only then does the owner's `overflow` policy touch 
 goes is reckoned from averages; the journal's usage, measured after every commit, corrects that.
 """
 
-from tidegate.journal import OVERFLOW, Forgotten
+from tidegate.journal import OVERFLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ class Room:
             take = min(count, until - lane.forgotten)
             if take > 0:
                 count -= take
-                lane.forgotten += take
-                entries.append(Forgotten(lane.name, lane.forgotten))
+                entries.append(lane.forget(lane.forgotten + take))
         return entries
 
     def drop_oldest(self, lanes: "list[tuple[Lane, int]]") -> "list[Entry]":

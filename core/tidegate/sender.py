@@ -25,7 +25,7 @@ from collections import namedtuple
 from tidegate.batch import Batch
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.errors import ProtocolError
-from tidegate.journal import DAMAGED, Forgotten, Renewed, Spent
+from tidegate.journal import DAMAGED, Spent
 from tidegate.lane import QUARANTINED
 from tidegate.limits import REASON_BYTES_MAX
 from tidegate.pace import Pace
@@ -54,6 +54,11 @@ QUARANTINE_RUN_MAX = 16  # More poison in a row, and it is the target that is si
 
 _VERDICTS = (400, 406, 411, 415, 422)  # About the data, where a hub says so in its own words.
 _LATER = (408, 425, 429)
+# What a hub says of bytes that were changed on the way, by a proxy or bad memory: our encoder makes
+# no such thing, and the next try may come through whole.
+_DAMAGED_ON_THE_WAY = ("bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate")
+# What it says of a form it does not know: a hub to be updated, no fault of the data.
+_UNKNOWN_FORM = ("unknown-version", "no-deflate")
 
 
 class Flight(namedtuple("Flight", ("span", "sent_ms", "held_bytes"))):
@@ -179,7 +184,7 @@ class Sender:
         self._line.tell("error", "record_damaged", [("lane", self.lane.name), ("seq", seq)])
         if seq <= self.lane.through:
             # It was delivered before, and its receiver has lost it since: it is gone.
-            return [Append([Forgotten(self.lane.name, seq)]), Sync()]
+            return [Append([self.lane.forget(seq)]), Sync()]
         entries = self.lane.set_aside(seq, seq, 0, QUARANTINED + DAMAGED, True)
         return [Append(entries), Sync()]
 
@@ -205,7 +210,16 @@ class Sender:
         detail = _detail(answer)
         if answer.status == 413 and self.state == FLYING:
             return self._split(detail, moment)
-        if answer.status in _VERDICTS and _is_structured(answer.fields) and self.state == FLYING:
+        word = _word(answer.fields)
+        if answer.status in _VERDICTS and word in _DAMAGED_ON_THE_WAY:
+            self._fail(detail, None, moment)
+            return []
+        if (
+            answer.status in _VERDICTS
+            and word is not None
+            and word not in _UNKNOWN_FORM
+            and self.state == FLYING
+        ):
             return self._bisect(detail, moment)
         if answer.status in _LATER or not 400 <= answer.status < 500:
             self._fail(detail, answer.retry_after, moment)
@@ -306,11 +320,11 @@ class Sender:
             effects = self._go_on_behind(common, self._estimate_bytes(common))
         epoch = identity_text(self._chance.bits64())
         old = str(self.lane.stream(self._node))
-        self.lane.renew(epoch)
+        renewed = self.lane.renew(epoch)
         self._line.tell("warning", "stream_forked", [("stream", old), ("common", common)])
         self.state = ASK
         self.next = 1
-        effects.extend([Append([Renewed(self.lane.name, epoch)]), Sync()])
+        effects.extend([Append([renewed]), Sync()])
         return effects
 
     def _split(self, detail: str, moment: Moment) -> "list[Effect]":
@@ -361,14 +375,17 @@ class Sender:
         return []
 
 
-def _is_structured(fields: object) -> bool:
-    return isinstance(fields, dict) and isinstance(fields.get("error"), str)
+def _word(fields: object) -> "str | None":
+    """Return the fixed word of a hub's refusal, None where no hub speaks."""
+    word = fields.get("error") if isinstance(fields, dict) else None
+    return word if isinstance(word, str) else None
 
 
 def _detail(answer: "Answered") -> str:
     text = f"status {answer.status}"
-    if isinstance(answer.fields, dict) and isinstance(answer.fields.get("error"), str):
-        text += f" {answer.fields['error']}"
+    word = _word(answer.fields)
+    if word is not None and isinstance(answer.fields, dict):
+        text += f" {word}"
         detail = answer.fields.get("detail")
         if isinstance(detail, str):
             text += f": {detail}"
