@@ -59,11 +59,6 @@ _LATER = (408, 425, 429)
 _DAMAGED_ON_THE_WAY = ("bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate")
 # What it says of a form it does not know: a hub to be updated, no fault of the data.
 _UNKNOWN_FORM = ("unknown-version", "no-deflate")
-# What a hub says of bytes that were changed on the way, by a proxy or bad memory: our encoder makes
-# no such thing, and the next try may come through whole.
-_DAMAGED_ON_THE_WAY = ("bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate")
-# What it says of a form it does not know: a hub to be updated, no fault of the data.
-_UNKNOWN_FORM = ("unknown-version", "no-deflate")
 
 
 class Flight(namedtuple("Flight", ("span", "sent_ms", "held_bytes"))):
