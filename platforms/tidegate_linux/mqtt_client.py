@@ -4,6 +4,7 @@ Shared by the source and by `tidegate check`, so that the check tries what the s
 """
 
 import ssl
+from pathlib import Path
 from typing import cast
 
 from paho.mqtt.client import Client, MQTTv5, MQTTv311
@@ -37,6 +38,11 @@ def tls_context(settings: "SourceSettings") -> "ssl.SSLContext | None":
     """
     if not is_tls(settings.url):
         return None
+    for path in (settings.ca_file, settings.cert_file, settings.key_file):
+        if path:
+            # OpenSSL's own error does not say which file it was.
+            with Path(path).open("rb"):
+                pass
     context = ssl.create_default_context(cafile=settings.ca_file or None)
     if settings.cert_file:
         # Without a password OpenSSL would ask for one on the terminal.

@@ -15,6 +15,7 @@ from typing import Any
 from paho.mqtt.client import Client
 
 from tidegate.errors import ProtocolError
+from tidegate.url import is_tls
 from tidegate_linux.mqtt_channel import Channel, Wrapper
 from tidegate_linux.mqtt_client import (
     CONNECT_S,
@@ -25,6 +26,7 @@ from tidegate_linux.mqtt_client import (
     tls_context,
 )
 from tidegate_linux.mqtt_faults import (
+    NO_TLS,
     SESSION_TAKEN_OVER,
     explain_error,
     explain_file,
@@ -116,9 +118,12 @@ class Connection:
         try:
             connect(client, settings, settings.session_expiry_s)
         except (OSError, UnicodeError) as error:
+            reason = explain_error(error, settings.url)
             if wrapper.channel is not None:
                 wrapper.channel.close()
-            raise ConnectionEndError(explain_error(error, settings.url)) from error
+                if isinstance(error, ConnectionError):
+                    reason = NO_TLS
+            raise ConnectionEndError(reason) from error
         assert wrapper.channel is not None
         self._client = client
         self._channel = wrapper.channel
@@ -155,6 +160,8 @@ class Connection:
                 self._look_after(client)
             if channel.is_open:
                 self._flush(channel)
+        except ConnectionError as error:
+            self._end(self._explain_end(error))
         except OSError as error:
             self._end(explain_error(error, self._settings.url))
         except ProtocolError as error:
@@ -177,7 +184,7 @@ class Connection:
         if data is None:
             return []
         if not data:
-            self._end(self._explain_end())
+            self._end(self._explain_end(None))
             return []
         messages = self.intake.feed(data, self._clock_ms())
         if self.intake.control:
@@ -308,12 +315,12 @@ class Connection:
             code = reason.value
             self._end(f"the broker {explain_refusal(code)}", code == SESSION_TAKEN_OVER)
 
-    def _explain_end(self) -> str:
-        if self.is_accepted:
-            return "the broker closed the connection"
+    def _explain_end(self, error: "ConnectionError | None") -> str:
         url = self._settings.url
-        hint = "" if url.scheme == "mqtts" else " (does it want TLS on this port, mqtts://?)"
-        return f"the broker closed the connection before accepting it{hint}"
+        if not self.is_accepted:
+            hint = "" if is_tls(url) else " (does it want TLS on this port, mqtts://?)"
+            return f"the broker closed the connection before accepting it{hint}"
+        return "the broker closed the connection" if error is None else explain_error(error, url)
 
     def _end(self, reason: str, is_taken_over: bool = False) -> None:
         # The first reason is the cause; what follows from it is not told.

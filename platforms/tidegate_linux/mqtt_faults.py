@@ -67,9 +67,9 @@ _TLS = {
     "SSLV3_ALERT_BAD_CERTIFICATE": "does not accept the client certificate",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "does not accept the client certificate",
     "TLSV1_ALERT_PROTOCOL_VERSION": "does not speak TLS 1.2 or newer",
-    "UNEXPECTED_EOF_WHILE_READING": "closed the connection during the TLS handshake: does it "
-    "speak TLS on this port?",
+    "UNEXPECTED_EOF_WHILE_READING": "broke off the TLS handshake: does it speak TLS on this port?",
 }
+NO_TLS = "the broker broke off the TLS handshake: does it speak TLS on this port?"
 
 
 def explain_refusal(code: int) -> str:

@@ -1,9 +1,10 @@
-"""The intake takes any byte stream apart: at every split, within bounds, or it says what is wrong."""
+"""The intake takes any byte stream apart: at every split, within bounds."""
 
 import random
 import struct
 
 import pytest
+
 from tidegate.errors import ProtocolError
 from tidegate.limits import PAYLOAD_BYTES_MAX, PROPERTIES_BYTES_MAX
 from tidegate.record import RETAIN, unpack_properties
@@ -159,7 +160,9 @@ def test_a_message_with_a_topic_that_is_none_is_refused_and_owed():
 def test_a_refused_message_is_acknowledged_in_its_turn():
     taken = intake()
     stream = publish(b"a", b"", packet=1) + publish(b"#", b"", packet=2) + publish(b"", b"", qos=0)
-    stream += publish(b"+", b"", packet=3) + publish(b"q", b"", qos=0) + publish(b"a", b"", packet=4)
+    stream += (
+        publish(b"+", b"", packet=3) + publish(b"q", b"", qos=0) + publish(b"a", b"", packet=4)
+    )
     tokens = [message.token for message in taken.feed(stream, 1)]
     assert tokens == [
         b"\x40\x02\x00\x01",

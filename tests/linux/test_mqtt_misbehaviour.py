@@ -1,10 +1,11 @@
-"""The MQTT source against a broker that breaks rules, breaks off, or just does what Mosquitto won't."""
+"""The MQTT source against a broker that breaks rules or breaks off."""
 
 import struct
 import threading
 import time
 
 import pytest
+
 from fixtures.scripted_broker import (
     CONNACK_5_NEW,
     CONNACK_KEPT,
@@ -55,7 +56,7 @@ def start(broker):
 
 
 def error_of(source, part):
-    wait_until(lambda: part in source.status()["last_error"], f"{part!r} in {source.status()}")
+    wait_until(lambda: part in source.status()["last_error"], lambda: (part, source.status()))
 
 
 def token_of(inbox):

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from fixtures.broker import Broker
 from fixtures.sources import Inbox, Reports, acknowledge, clock_ms, source_settings, wait_until
 from tidegate.record import RETAIN, unpack_properties
@@ -37,7 +38,7 @@ def sources():
 
 
 def subscribed(source):
-    wait_until(lambda: source.status()["state"] == "connected", str(source.status()))
+    wait_until(lambda: source.status()["state"] == "connected", source.status)
     return source
 
 
