@@ -10,6 +10,7 @@ from binascii import crc32
 from collections import deque, namedtuple
 
 from tidegate.effects import Acknowledge
+from tidegate.errors import ProtocolError
 from tidegate.limits import PAYLOAD_BYTES_MAX
 from tidegate.record import RETAIN, Record, unpack_properties
 
@@ -42,23 +43,35 @@ class Sorted(namedtuple("Sorted", ("records", "too_large", "acknowledgements")))
 class Admission:
     """Sorts what arrives into lanes and leaves out what is known."""
 
-    def __init__(self, lane_of: "FilterMap", identity_names: "list[bytes]") -> None:
+    def __init__(
+        self,
+        lane_of: "FilterMap",
+        identity_names: "list[bytes]",
+        recent_max: int = RECENT_MAX,
+        states_max: int = STATES_MAX,
+    ) -> None:
         self._lane_of = lane_of
+        self._recent_max = recent_max
+        self._states_max = states_max
         self._identity_names = [name for name in identity_names if name]
-        self._recent: deque[bytes] = deque(maxlen=RECENT_MAX)
+        self._recent: deque[bytes] = deque((), recent_max)
         self._known: set[bytes] = set()
         self._states: dict[bytes, int] = {}
 
     def restore(self, recent: "list[bytes]") -> None:
         """Learn the identities of the last records again, from their properties."""
-        self._recent = deque(maxlen=RECENT_MAX)
+        self._recent = deque((), self._recent_max)
         self._known = set()
         self._states = {}
         if not self._identity_names:
             return
         for properties in recent:
-            for name, value in unpack_properties(properties):
-                if name in self._identity_names:
+            try:
+                pairs = unpack_properties(properties)
+            except ProtocolError:
+                continue  # Bit rot, found and told when the record is read to be sent (P5).
+            for name, value in pairs:
+                if name in self._identity_names and value not in self._known:
                     self._remember(value)
 
     def sort(self, arrivals: "list[Arrived]", boot: int) -> Sorted:
@@ -71,11 +84,13 @@ class Admission:
             for message in arrival.messages:
                 if message.token is not None:
                     tokens.append(message.token)
-                if self._is_known(message):
+                if message.identity and self._is_copy(message.identity):
                     continue
                 lane = self._lane_of.find(message.topic) or DEFAULT_LANE
                 if len(message.payload) > PAYLOAD_BYTES_MAX:
                     too_large[lane] = too_large.get(lane, 0) + 1
+                    continue
+                if self._repeats_state(message):
                     continue
                 record = Record(
                     boot, message.ticks_ms, message.topic, message.payload, message.flags,
@@ -90,21 +105,23 @@ class Admission:
         by_lane = [(lane, records[lane]) for lane in sorted(records)]
         return Sorted(by_lane, sorted(too_large.items()), acknowledgements)
 
-    def _is_known(self, message: "Message") -> bool:
-        if message.identity:
-            if message.identity in self._known:
-                return True
-            self._remember(message.identity)
+    def _is_copy(self, identity: bytes) -> bool:
+        if identity in self._known:
+            return True
+        self._remember(identity)
+        return False
+
+    def _repeats_state(self, message: "Message") -> bool:
         state = crc32(message.payload)
         if message.flags & RETAIN and self._states.get(message.topic) == state:
             return True
-        if len(self._states) >= STATES_MAX and message.topic not in self._states:
+        if len(self._states) >= self._states_max and message.topic not in self._states:
             self._states = {}
         self._states[message.topic] = state
         return False
 
     def _remember(self, identity: bytes) -> None:
-        if len(self._recent) == RECENT_MAX:
+        if len(self._recent) == self._recent_max:
             self._known.discard(self._recent.popleft())
         self._recent.append(identity)
         self._known.add(identity)
