@@ -108,7 +108,7 @@ class Line:
         retry_at_ms = self._backoff.failed(now_ms, asked_ms)
         assert retry_at_ms is not None, "an uplink never gives up"
         if asked_ms:
-            self.not_before_ms = retry_at_ms
+            self.not_before_ms = max(self.not_before_ms, retry_at_ms)
         self._breaker.failed(now_ms, retry_at_ms)
         self._become(DOWN, now_ms, reason, "warning")
         return retry_at_ms
