@@ -1,0 +1,138 @@
+"""The command line.
+
+Promises that a command fails in one way: `tidegate: error: <what>` and `tidegate: hint: <what to
+do>` on standard error, exit code 1; 2 for a command that was not understood.  What a command needs
+is imported when it runs, so that `tidegate version` is quick and one broken library leaves the
+other commands whole.
+"""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+CONFIG_VARIABLE = "TIDEGATE_CONFIG"
+CONFIG_DEFAULT = Path("/etc/tidegate/gateway.toml")
+
+_FILE = click.Path(path_type=Path)
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_SETTINGS)
+def commands() -> None:
+    """Hold what devices send while the line is down, and let it out when it is up.
+
+    Nothing that was acknowledged is lost, and nothing arrives twice.
+    """
+
+
+@commands.command()
+@click.option(
+    "-c", "--config", type=_FILE, required=True, envvar=CONFIG_VARIABLE, help="The gateway's file."
+)
+def run(config: Path) -> None:
+    """Run a gateway in the foreground.
+
+    SIGTERM and SIGINT commit and acknowledge what was taken in, and end it with exit code 0.
+    """
+    from tidegate_linux.config import load_gateway
+    from tidegate_linux.log import set_up_log, warn
+    from tidegate_linux.shell import run_gateway
+
+    settings, advice = load_gateway(config)
+    set_up_log(settings.log)
+    warn(advice)
+    run_gateway(settings, advice)
+
+
+@commands.command()
+@click.option("-c", "--config", type=_FILE, required=True, help="The hub's file.")
+def hub(config: Path) -> None:
+    """Run a hub in the foreground, until SIGTERM or SIGINT."""
+    from tidegate_hub.serve import run_hub
+    from tidegate_linux.config import load_hub
+    from tidegate_linux.log import HUB_LOG, set_up_log, warn
+
+    settings, advice = load_hub(config)
+    set_up_log(HUB_LOG)
+    warn(advice)
+    run_hub(settings)
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("-c", "--config", type=_FILE, envvar=CONFIG_VARIABLE, help="The gateway's file.")
+def status(as_json: bool, config: Path | None) -> None:
+    """Show what a gateway holds, has delivered, and how its line is.
+
+    Asks the running gateway; where none runs, reads its journal.  Without -c the file is
+    /etc/tidegate/gateway.toml if there is one.
+    """
+    from tidegate_linux.status import run_status
+
+    if config is None and CONFIG_DEFAULT.exists():
+        config = CONFIG_DEFAULT
+    run_status(config, as_json)
+
+
+@commands.command()
+def version() -> None:
+    """Print the version of tidegate and of what it runs on."""
+    import platform
+
+    import apsw
+
+    from tidegate.version import VERSION
+
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    sqlite = f"SQLite {apsw.sqlite_lib_version()} (apsw {apsw.apsw_version()})"
+    click.echo(f"tidegate {VERSION}, {python}, {sqlite}, {platform.system()} {platform.machine()}")
+
+
+def main() -> NoReturn:
+    """Run the command in `sys.argv` and exit."""
+    try:
+        code = commands.main(prog_name="tidegate", standalone_mode=False)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = "tidegate" if context is None else context.command_path
+        _fail(_lowered(error.format_message()), f"see {command} --help", 2)
+    except (click.Abort, KeyboardInterrupt):
+        # 128 + SIGINT, as a shell expects of who was interrupted.
+        sys.exit(130)
+    except BrokenPipeError:
+        # Who reads our output has enough of it; nothing more may be written, not even at exit.
+        sys.stdout = None
+        sys.exit(1)
+    except Exception as error:
+        what, hint = _explained(error)
+        _fail(what, hint, 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explained(error: Exception) -> tuple[str, str]:
+    """Return what a person is told of an error; one that is not meant for persons goes on."""
+    what = getattr(error, "what", None) or getattr(error, "problem", None)
+    hint = getattr(error, "hint", None)
+    if isinstance(what, str) and isinstance(hint, str):
+        return what, hint
+    raise error
+
+
+def _fail(what: str, hint: str, code: int) -> NoReturn:
+    from tidegate_linux.log import escaped
+
+    click.echo(f"tidegate: error: {escaped(what)}", err=True)
+    click.echo(f"tidegate: hint: {escaped(hint)}", err=True)
+    sys.exit(code)
+
+
+def _lowered(text: str) -> str:
+    """Return a message of click as ours are: lower case, no full stop, on one line."""
+    text = " ".join(text.split()).removesuffix(".")
+    return text[:1].lower() + text[1:]
+
+
+if __name__ == "__main__":
+    main()
