@@ -24,7 +24,10 @@ if TYPE_CHECKING:
         """
 
         name: str
-        generation: int  # Of the connection that stands; 0 while there is none.
+
+        @property
+        def generation(self) -> int:
+            """Return that of the connection that stands; 0 while there is none."""
 
         def start(self, deliver: "Deliver") -> None:
             """Connect, and keep connecting; deliver `Arrived` events from now on."""
