@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tidegate.gateway import Gateway
     from tidegate.journal import Journal
     from tidegate.ports import Deliver, Link, Observer, Source
+    from tidegate.record import Record
 
 # What a list of effects gives rise to, at most: one answer for each lane's read and a `Stored`.
 EVENTS_MAX = 256
@@ -99,6 +100,20 @@ class Engine:
         if self._journal is None:
             return self._reopen_at_ms
         return self._gateway.deadline_ms(now_ms)
+
+    def oldest_held(self, now_ms: int) -> "list[Record]":
+        """Return the oldest held record of each lane, for who tells how long they have waited."""
+        records: list[Record] = []
+        if self._journal is None:
+            return records
+        try:
+            for lane in self._gateway.lanes:
+                if lane.held_records:
+                    span = self._journal.read(lane.name, lane.through + 1, 1, 1)
+                    records.extend(span.records)
+        except StorageError as error:
+            self._fail(error, now_ms)
+        return records
 
     def close(self) -> None:
         """Let go of the sources, the link and the journal; all that was acknowledged is durable."""
