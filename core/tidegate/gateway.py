@@ -200,7 +200,7 @@ class Gateway:
 
     def _forgettable(self) -> "list[tuple[Lane, int]]":
         """Return each lane with the last number that may be forgotten."""
-        if self.room.short_bytes > 0:
+        if self.room.tight_bytes > 0:
             return [(lane, lane.through) for lane in self.lanes]
         return [
             (lane, min(lane.through, lane.last - KEEP_RECORDS, self._next(lane) - 1))

@@ -58,12 +58,15 @@ class Room:
         return self.stored_bytes - limit_bytes + limit_bytes // HEADROOM_SHARE
 
     @property
+    def tight_bytes(self) -> int:
+        """Return how many bytes of delivered records must go before sources may come back."""
+        limit_bytes = self._limit_now()
+        return self.stored_bytes - limit_bytes + limit_bytes // REOPEN_SHARE
+
+    @property
     def reopens(self) -> bool:
         """Tell whether sources that were shut out may come back."""
-        limit_bytes = self._limit_now()
-        return self._ceiling_bytes is None and (
-            self.stored_bytes <= limit_bytes - limit_bytes // REOPEN_SHARE
-        )
+        return self._ceiling_bytes is None and self.tight_bytes <= 0
 
     def spare_bytes(self, held_bytes: int) -> int:
         """Return what is left for records before the limit or the reserve is met."""
@@ -87,7 +90,7 @@ class Room:
         surplus = retained_bytes - self._keep_bytes
         if surplus <= self._keep_bytes // KEEP_SLACK_SHARE:
             surplus = 0
-        surplus = max(surplus, self.short_bytes)
+        surplus = max(surplus, self.tight_bytes)
         retained = sum([max(0, until - lane.forgotten) for lane, until in lanes])
         if surplus <= 0 or retained <= 0:
             return []
