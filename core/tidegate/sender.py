@@ -136,7 +136,9 @@ class Sender:
 
     @property
     def flying_last(self) -> int:
-        """Return the last number that is in flight, 0 for none."""
+        """Return the last number that is in flight or just being read, 0 for none."""
+        if self.state == FETCHING:
+            return self.lane.last  # How far the read reaches is not known yet.
         return 0 if self._flight is None or self.state != FLYING else self._flight.span.last
 
     @property
