@@ -56,7 +56,7 @@ class Admission:
         self._identity_names = [name for name in identity_names if name]
         self._recent: deque[bytes] = deque((), recent_max)
         self._known: set[bytes] = set()
-        self._states: dict[bytes, int] = {}
+        self._states: dict[tuple[str, bytes], int] = {}
 
     def restore(self, recent: "list[bytes]") -> None:
         """Learn the identities of the last records again, from their properties."""
@@ -90,7 +90,7 @@ class Admission:
                 if len(message.payload) > PAYLOAD_BYTES_MAX:
                     too_large[lane] = too_large.get(lane, 0) + 1
                     continue
-                if self._repeats_state(message):
+                if self._repeats_state(arrival.source, message):
                     continue
                 record = Record(
                     boot, message.ticks_ms, message.topic, message.payload, message.flags,
@@ -111,13 +111,15 @@ class Admission:
         self._remember(identity)
         return False
 
-    def _repeats_state(self, message: "Message") -> bool:
+    def _repeats_state(self, source: str, message: "Message") -> bool:
         state = crc32(message.payload)
-        if message.flags & RETAIN and self._states.get(message.topic) == state:
+        # Two brokers may each retain a state of their own under one topic.
+        topic = (source, message.topic)
+        if message.flags & RETAIN and self._states.get(topic) == state:
             return True
-        if len(self._states) >= self._states_max and message.topic not in self._states:
+        if len(self._states) >= self._states_max and topic not in self._states:
             self._states = {}
-        self._states[message.topic] = state
+        self._states[topic] = state
         return False
 
     def _remember(self, identity: bytes) -> None:
