@@ -68,6 +68,20 @@ class Lane:
         """Return the stream that the lane is now."""
         return Stream(node, self.epoch, self.name)
 
+    def oldest_held(self, after: int, count_max: int) -> "tuple[int, int]":
+        """Return how many records are held behind `after`, up to `count_max`, and where they end.
+
+        What lies in gaps is not held: `after+1` to that end may be many more numbers.
+        """
+        count, last = 0, after
+        for part_first, part_last in self._between_gaps(after + 1, self.last):
+            taken = min(count_max - count, part_last - part_first + 1)
+            count += taken
+            last = part_first + taken - 1
+            if count == count_max:
+                break
+        return count, last
+
     def admit(self, records: "list[Record]") -> Admitted:
         """Give `records` the next numbers."""
         first = self.last + 1

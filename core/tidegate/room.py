@@ -65,8 +65,12 @@ class Room:
 
     @property
     def reopens(self) -> bool:
-        """Tell whether sources that were shut out may come back."""
-        return self._ceiling_bytes is None and self.tight_bytes <= 0
+        """Tell whether sources that were shut out may come back.
+
+        Below the reserve too, once delivery has made room within the journal: its files do not
+        shrink, and to wait for the medium would keep the sources away for ever.
+        """
+        return self.tight_bytes <= 0
 
     def spare_bytes(self, held_bytes: int) -> int:
         """Return what is left for records before the limit or the reserve is met."""
@@ -111,16 +115,16 @@ class Room:
         entries: list[Entry] = []
         short = self.short_bytes
         for lane, flying in reversed(lanes):
-            first = max(lane.through, flying) + 1
-            available = min(lane.held_records, lane.last - first + 1)
             if short <= 0:
                 break
-            if available <= 0:
+            if lane.held_records == 0:
                 continue
             average_bytes = max(1, lane.held_bytes // lane.held_records)
             wanted = max(short // average_bytes + 1, lane.held_records // DROP_SHARE)
-            count = min(available, wanted)
-            freed_bytes = count * average_bytes
-            entries.extend(lane.set_aside(first, first + count - 1, freed_bytes, OVERFLOW, False))
-            short -= freed_bytes
+            after = max(lane.through, flying)
+            count, last = lane.oldest_held(after, wanted)
+            if count:
+                freed_bytes = count * average_bytes
+                entries.extend(lane.set_aside(after + 1, last, freed_bytes, OVERFLOW, False))
+                short -= freed_bytes
         return entries
