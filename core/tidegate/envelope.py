@@ -1,8 +1,10 @@
 """The envelope: what stands before the body of a batch, so that it can be refused unread.
 
-16 bytes, little-endian: magic, version, flags, three zero bytes, plain length, CRC-32 of the body
-as it travels.  The body may be deflated.  A damaged one is refused before it is inflated, and
-nothing here inflates more than the envelope announced, nor more than the caller's limit.
+16 bytes, little-endian: magic, version, flags, three zero bytes, plain length, CRC-32 of these 12
+bytes and of the body as it travels.  The body may be deflated.  A damaged one is refused before
+anything in it is believed or inflated, so that `bad-checksum` always means "send it again" and
+every later refusal is about what the sender made.  Nothing here inflates more than the envelope
+announced, nor more than the caller's limit.
 """
 
 import struct
@@ -21,13 +23,15 @@ MAGIC = b"TGB"
 VERSION = 1
 DEFLATED = 0b1
 
-ENVELOPE = "<3sBBxxxII"
 ENVELOPE_BYTES = 16
+
+_SUMMED = "<3sBBxxxI"
+_SUMMED_BYTES = 12
 
 
 def wrap(body: bytes) -> bytes:
     """Return `body` in its envelope, not deflated."""
-    return _head(body, 0, len(body)) + body
+    return seal(body, 0, len(body))
 
 
 def deflated(data: bytes, deflate: "Deflate") -> bytes:
@@ -39,11 +43,13 @@ def deflated(data: bytes, deflate: "Deflate") -> bytes:
     smaller = deflate(body)
     if len(smaller) >= len(body):
         return data
-    return _head(smaller, DEFLATED, len(body)) + smaller
+    return seal(smaller, DEFLATED, len(body))
 
 
-def _head(stored: bytes, flags: int, plain_bytes: int) -> bytes:
-    return struct.pack(ENVELOPE, MAGIC, VERSION, flags, plain_bytes, crc32(stored))
+def seal(stored: bytes, flags: int, plain_bytes: int) -> bytes:
+    """Return bytes as they travel in an envelope that says this of them, be it true or not."""
+    summed = struct.pack(_SUMMED, MAGIC, VERSION, flags, plain_bytes)
+    return b"".join((summed, struct.pack("<I", crc32(stored, crc32(summed))), stored))
 
 
 def unwrap(data: bytes, inflate: "Inflate | None", bytes_max: int) -> "tuple[bytes, int]":
@@ -59,19 +65,20 @@ def unwrap(data: bytes, inflate: "Inflate | None", bytes_max: int) -> "tuple[byt
         raise ProtocolError(
             "bad-length", f"a batch has {len(data)} bytes, too few for its envelope"
         )
-    magic, version, flags, plain_bytes, checksum = struct.unpack_from(ENVELOPE, data, 0)
+    magic, version, flags, plain_bytes, checksum = struct.unpack_from(_SUMMED + "I", data, 0)
     if magic != MAGIC:
         raise ProtocolError("bad-magic", "this is not a batch")
     if version != VERSION:
         raise ProtocolError(
             "unknown-version", f"batch version {version} is not known here, only {VERSION}"
         )
+    view = memoryview(data)
+    if crc32(view[ENVELOPE_BYTES:], crc32(view[:_SUMMED_BYTES])) != checksum:
+        raise ProtocolError("bad-checksum", "the batch was damaged on its way")
     if flags & ~DEFLATED or data[5:8] != b"\0\0\0":
         raise ProtocolError("bad-flags", f"batch flags {flags:#x} are not known here")
     if plain_bytes > bytes_max:
         raise ProtocolError("too-large", f"a batch of {plain_bytes} bytes is over {bytes_max}")
-    if crc32(memoryview(data)[ENVELOPE_BYTES:]) != checksum:
-        raise ProtocolError("bad-checksum", "the batch was damaged on its way")
     start = ENVELOPE_BYTES
     if flags & DEFLATED:
         data, start = _inflated(data[ENVELOPE_BYTES:], plain_bytes, inflate), 0

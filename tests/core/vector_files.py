@@ -90,7 +90,7 @@ def batch_of(fields):
 
 
 def entry_fields(entry):
-    name = [name for name, kind in KINDS.items() if type(entry) is kind][0]
+    name = next(name for name, kind in KINDS.items() if type(entry) is kind)
     fields = list(entry)
     if name == "admitted":
         fields[3] = [record_fields(record) for record in entry.records]

@@ -1,7 +1,6 @@
 """The hub over real HTTP, on both databases: statuses, tokens, bounds, and what a client sees."""
 
 import socket
-import struct
 import threading
 import time
 import zlib
@@ -12,7 +11,7 @@ import requests
 
 from fixtures.batches import Node
 from fixtures.hub import OTHER_TOKEN, TOKEN, HubProcess
-from tidegate.envelope import DEFLATED, ENVELOPE, MAGIC, VERSION
+from tidegate.envelope import DEFLATED, seal
 
 
 def raw_request(hub, data, until_closed=True):
@@ -34,8 +33,7 @@ def bomb_of(zeros, announced_bytes):
     part = bytes(10_000_000)
     body = b"".join([deflater.compress(part) for _ in range(zeros // len(part))])
     body += deflater.flush()
-    head = struct.pack(ENVELOPE, MAGIC, VERSION, DEFLATED, announced_bytes, zlib.crc32(body))
-    return head + body
+    return seal(body, DEFLATED, announced_bytes)
 
 
 def test_batch_arrives_and_can_be_read_while_the_hub_runs(hub):

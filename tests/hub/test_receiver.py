@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.batches import Node, raw_deflate
 from fixtures.hub import query
-from tidegate.envelope import DEFLATED, ENVELOPE, ENVELOPE_BYTES, MAGIC, VERSION
+from tidegate.envelope import DEFLATED, ENVELOPE_BYTES, MAGIC, VERSION
 from tidegate.limits import BATCH_BYTES_MAX
 from tidegate_hub.metrics import Metrics
 from tidegate_hub.receiver import Receiver, inflate
@@ -26,8 +26,9 @@ def receiver(tmp_path):
 
 def envelope(body, flags=0, version=VERSION, magic=MAGIC, plain_bytes=None, checksum=None):
     length = len(body) if plain_bytes is None else plain_bytes
-    checksum = zlib.crc32(body) if checksum is None else checksum
-    return struct.pack(ENVELOPE, magic, version, flags, length, checksum) + body
+    head = struct.pack("<3sBBxxxI", magic, version, flags, length)
+    checksum = zlib.crc32(head + body) if checksum is None else checksum
+    return head + struct.pack("<I", checksum) + body
 
 
 def patched(node, offset, data):

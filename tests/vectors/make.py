@@ -16,7 +16,7 @@ sys.path[:0] = [str(FOLDER.parent / "core"), str(FOLDER.parent.parent / "core")]
 from tidegate.batch import Batch, decode, deflated, encode  # noqa: E402
 from tidegate.clock import Boot  # noqa: E402
 from tidegate.entry import entry_frames  # noqa: E402
-from tidegate.envelope import ENVELOPE_BYTES, wrap  # noqa: E402
+from tidegate.envelope import ENVELOPE_BYTES, seal, wrap  # noqa: E402
 from tidegate.errors import ProtocolError  # noqa: E402
 from tidegate.frame import Frame, scan  # noqa: E402
 from tidegate.journal import (  # noqa: E402
@@ -123,9 +123,10 @@ def refused_batches():
         "a body cut off": good[:-1],
         "another magic": b"TGC" + good[3:],
         "version 2": good[:3] + b"\2" + good[4:],
-        "an unknown flag": good[:4] + b"\2" + good[5:],
-        "a reserved byte": good[:7] + b"\1" + good[8:],
-        "a length of 4 GiB": good[:8] + b"\xff\xff\xff\xff" + good[12:],
+        "a flipped bit in the envelope": good[:8] + bytes([good[8] ^ 1]) + good[9:],
+        "an unknown flag": seal(body, 2, len(body)),
+        "a length of 4 GiB": seal(body, 0, 0xFFFFFFFF),
+        "a length of one more": seal(body, 0, len(body) + 1),
         "a flipped bit in the body": good[:-1] + bytes([good[-1] ^ 1]),
         "a flipped bit behind the checksum": wrap(body[:-1] + bytes([body[-1] ^ 1])),
         "one byte too many": wrap(body + b"\0"),
