@@ -288,11 +288,13 @@ def _open_locked(
     recent_max: int,
     vfs: "str | None",
 ) -> SqliteJournal:
+    home.check_room_for_index()
     home.rewrite_log()
     if not home.database.exists():
         create_database(home, os.urandom(8).hex(), vfs)
     connection = connect(home.database, limit_bytes, vfs)
     try:
+        home.allocate_index()
         connection.execute("BEGIN IMMEDIATE")
         known = load_lanes(connection)
         for lane in lanes:

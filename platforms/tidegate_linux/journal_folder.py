@@ -9,21 +9,28 @@ Why a ballast: in WAL mode a full disk allows nothing any more, not even a DELET
 that would make room.  Its blocks, given back, carry the first checkpoint and small transactions, so
 that the node goes on delivering and comes free by itself.
 
+Why the log's index (`-shm`) is allocated here: SQLite maps it into memory after writing one byte a
+4 KiB page.  On a file system with smaller blocks the rest of each page is a hole, and writing to it
+when the disk is full kills the process with SIGBUS.
+
 Why the log is rewritten before the database is opened: after a failed fsync the kernel holds pages
 that look clean and never reached the medium.  Written once more and synced, they either reach it or
 fail again.  The bytes are those that were there, so a power cut in the middle changes nothing.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
 
 from tidegate_linux.journal_errors import JournalError
 
-BALLAST_BYTES_MIN = 64 * 1024  # Measured: enough for a checkpoint and a small delete.
+BALLAST_BYTES_MIN = 256 * 1024  # The log's index, a checkpoint and a small delete, three times.
 BALLAST_BYTES_MAX = 4 * 1024 * 1024
 BALLAST_SHARE = 32  # Of the journal's limit and of the free space: a small disk gets a small one.
+INDEX_BYTES = 32 * 1024  # For a log of 4,000 pages; a larger one grows its index itself.
+BALLAST_SCARCE_SHARE = 4  # No ballast is set aside that would take more than this of what is left.
 _REWRITE_BYTES = 1024 * 1024
 
 
@@ -36,6 +43,7 @@ class JournalFolder:
         self.log = path / "journal.db-wal"
         self._ballast = path / "journal.ballast"
         self._lock_fd = -1
+        self._index_fd = -1
 
     def lock(self) -> None:
         """Make the folder where it is missing, and take it, or raise `JournalError`."""
@@ -54,7 +62,10 @@ class JournalFolder:
         self._say_who()
 
     def unlock(self) -> None:
-        """Let others have the folder."""
+        """Let others have the folder; the connection is closed by now."""
+        if self._index_fd >= 0:
+            os.close(self._index_fd)
+            self._index_fd = -1
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
@@ -81,6 +92,22 @@ class JournalFolder:
         finally:
             os.close(fd)
 
+    def check_room_for_index(self) -> None:
+        """Refuse, as a full disk does, before SQLite could meet it in mapped memory."""
+        if self.free_bytes() < 2 * INDEX_BYTES:
+            raise OSError(errno.ENOSPC, f"no room for the log's index in {self.path}")
+
+    def allocate_index(self) -> None:
+        """Give the open database's log index blocks of its own.
+
+        The descriptor stays open until `unlock`: to close it would let go of SQLite's locks on that
+        file, because POSIX locks belong to the process and end with any close.
+        """
+        index = self.path / "journal.db-shm"
+        if self._index_fd < 0 and index.exists():
+            self._index_fd = os.open(index, os.O_RDWR | os.O_CLOEXEC)
+            os.posix_fallocate(self._index_fd, 0, INDEX_BYTES)
+
     def free_bytes(self) -> int:
         """Return what this user may still write on the medium."""
         medium = os.statvfs(self.path)
@@ -93,7 +120,7 @@ class JournalFolder:
         free_bytes = self.free_bytes()
         size = min(BALLAST_BYTES_MAX, min(limit_bytes, free_bytes) // BALLAST_SHARE)
         size = max(BALLAST_BYTES_MIN, size)
-        if free_bytes < size * (BALLAST_SHARE // 2):
+        if free_bytes < size * BALLAST_SCARCE_SHARE:
             return 0
         fd = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
