@@ -3,6 +3,7 @@
 requests wraps what urllib3 wraps around what the socket said; the operator wants the innermost.
 """
 
+import errno
 import socket
 import ssl
 
@@ -55,13 +56,16 @@ def explain_error(error: Exception, url: Url) -> str:
     if isinstance(cause, TimeoutError) or isinstance(error, requests.Timeout):
         return f"no answer from {url.host} port {url.port}"
     if isinstance(cause, ConnectionError):
-        return f"the connection broke: {cause.strerror or 'closed without an answer'}"
+        return f"the connection broke: {cause.strerror or 'closed before the answer was whole'}"
     if isinstance(cause, OSError) and cause.filename:
         return f"{cause.filename} cannot be read: {cause.strerror}"
     if isinstance(cause, OSError) and cause.strerror:
         return f"{url.host} port {url.port} cannot be reached: {cause.strerror}"
+    if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
+        # requests has looked for the files for TLS and found none; it says so in words alone.
+        return f"{cause}"
     if isinstance(error, requests.ConnectionError):
-        return "the connection broke: closed without an answer"
+        return "the connection broke: closed before the answer was whole"
     return f"the answer is not HTTP: {type(cause).__name__}"
 
 
@@ -70,12 +74,15 @@ def never_sent(error: Exception) -> bool:
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)):
         return True
     cause = innermost(error)
-    return isinstance(cause, (ConnectionRefusedError, socket.gaierror)) or (
-        isinstance(cause, OSError) and cause.strerror in _UNREACHABLE
-    )
+    if isinstance(cause, requests.RequestException) or not isinstance(cause, OSError):
+        return False
+    if isinstance(cause, (ConnectionRefusedError, FileNotFoundError, socket.gaierror)):
+        return True
+    # A plain one is from requests itself, which has not found a file for TLS.
+    return type(cause) is OSError and cause.errno in _NEVER_CONNECTED
 
 
-_UNREACHABLE = ("No route to host", "Network is unreachable", "Host is down")
+_NEVER_CONNECTED = (None, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -25,6 +25,7 @@ from tidegate.batch import Batch
 from tidegate.events import Answered, Unanswered
 from tidegate.settings import UplinkSettings
 from tidegate.stream import Stream
+from tidegate.url import Url
 from tidegate_linux.http_faults import explain_error, never_sent
 from tidegate_linux.http_session import CONNECT_S, Session
 
@@ -63,6 +64,7 @@ class HttpLink:
         self._settings = settings
         self._workers = workers
         self._base = str(settings.url)
+        self.idle_s_max = IDLE_S_MAX
         # The limits of the parts: looking the name up and connecting, sending, the answer.
         self.deadline_s = 2 * CONNECT_S + 2 * settings.timeout_s
         self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
@@ -135,7 +137,7 @@ class HttpLink:
             if call is None or self._closed.is_set():
                 session.disconnect()
                 return
-            if time.monotonic() - used_s > IDLE_S_MAX:
+            if time.monotonic() - used_s > self.idle_s_max:
                 session.disconnect()
             self._finish(call, self._event_of(call, session))
             used_s = time.monotonic()
@@ -159,7 +161,7 @@ class HttpLink:
         body = call.encode()
         request = session.prepare(call.method, self._base + call.path, body)
         with self._lock:
-            call.sent_bytes = _size_bytes(request)
+            call.sent_bytes = _size_bytes(request, self._settings.url)
             call.due_s = time.monotonic() + self.deadline_s
             call.session = session
         try:
@@ -194,6 +196,9 @@ def _read_answer(call: _Call, response: requests.Response) -> Answered:
     fields = None
     if len(body) > ANSWER_BYTES_MAX:
         response.close()
+    elif response.raw.length_remaining:
+        # urllib3 notices only an end before the first byte.
+        raise ConnectionError
     elif "Content-Encoding" not in response.headers:
         fields = parse_fields(body)
     retry_after = response.headers.get("Retry-After")
@@ -217,8 +222,9 @@ def _deflate(body: bytes) -> bytes:
     return deflater.compress(body) + deflater.flush()
 
 
-def _size_bytes(request: requests.PreparedRequest) -> int:
+def _size_bytes(request: requests.PreparedRequest, url: Url) -> int:
     """Return what a request takes on the line, without TLS and TCP."""
-    head = len(request.method or "") + len(request.path_url) + len("  HTTP/1.1\r\n\r\n")
+    host = len(f"Host: {url.host}:{url.port}\r\n")  # urllib3 adds it.
+    head = len(request.method or "") + len(request.path_url) + len("  HTTP/1.1\r\n\r\n") + host
     head += sum(len(name) + len(value) + 4 for name, value in request.headers.items())
     return head + (len(request.body) if isinstance(request.body, bytes) else 0)
