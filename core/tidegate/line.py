@@ -6,6 +6,7 @@ probes, and a target's `Retry-After` is obeyed by all.
 """
 
 from tidegate.backoff import (
+    HALF_OPEN,
     RETRY_RUNNING,
     RETRY_STARTUP,
     Backoff,
@@ -31,7 +32,6 @@ BREAKER_FAILURES = 3  # One lost answer is an accident, three are an outage.
 PROBE_MS_MAX = 300_000  # Longer than any request: a link answers each one, if only with a timeout.
 RETRY_HELD = Retry("held", 5_000, 60_000, None)  # A person mends it: soon noticed, cheap to ask.
 
-
 OUT_OF_SCHEDULE = "outside the upload windows, or the day's bytes are spent"
 
 
@@ -50,7 +50,7 @@ class Line:
         self._backoff = Backoff(RETRY_STARTUP, chance)
         self._held_backoff = Backoff(RETRY_HELD, chance)
         self._breaker = Breaker(BREAKER_FAILURES, PROBE_MS_MAX)
-        self._proven = False
+        self._proven = False  # Until something came through.
         self._token = 0
         self._reports: list[Effect] = []
 
@@ -71,9 +71,8 @@ class Line:
             else:
                 left = self.schedule.room_bytes(wall_ms, now_ms)
                 room = wanted if left is None else min(wanted, left)
+            self._keep_schedule(room <= 0, now_ms)
         if room <= 0:
-            if self.state in (CONNECTING, UP):
-                self._become(WAITING, now_ms, OUT_OF_SCHEDULE, "info")
             return 0
         if now_ms < self.not_before_ms or not self._breaker.allows(now_ms):
             return 0
@@ -86,19 +85,29 @@ class Line:
             at_ms = max(at_ms, now_ms + self.schedule.next_open_ms(wall_ms, now_ms))
         return at_ms
 
+    @property
+    def probing(self) -> bool:
+        """Tell whether the one request that may be under way is the probe of a broken circuit."""
+        return self._breaker.state == HALF_OPEN
+
     def spent(self, now_ms: int, wall_ms: "int | None", sent_bytes: int) -> None:
         """Count what went out."""
         self.schedule.spent(wall_ms, now_ms, sent_bytes)
 
+    def answered(self) -> None:
+        """Take note that the target answers, though it has not yet done what it refused before."""
+        self._breaker.succeeded()
+
     def succeeded(self, now_ms: int) -> None:
-        """Take note of an answer that makes sense."""
+        """Take note that the target did what it was asked."""
         if not self._proven:
             self._proven = True
             self._backoff = Backoff(self._running, self._chance)
         self._backoff.succeeded()
         self._held_backoff.succeeded()
         self._breaker.succeeded()
-        self._become(UP, now_ms, "", "info")
+        if self.state != WAITING:  # Urgent streams get through; the others wait as before.
+            self._become(UP, now_ms, "", "info")
 
     def failed(
         self, now_ms: int, wall_ms: "int | None", reason: str, retry_after: "str | None"
@@ -110,6 +119,7 @@ class Line:
         if asked_ms:
             self.not_before_ms = max(self.not_before_ms, retry_at_ms)
         self._breaker.failed(now_ms, retry_at_ms)
+        self.last_error = reason
         self._become(DOWN, now_ms, reason, "warning")
         return retry_at_ms
 
@@ -118,7 +128,8 @@ class Line:
         retry_at_ms = self._held_backoff.failed(now_ms)
         assert retry_at_ms is not None
         self._breaker.failed(now_ms, retry_at_ms)
-        self.not_before_ms = retry_at_ms
+        self.not_before_ms = max(self.not_before_ms, retry_at_ms)
+        self.last_error = reason
         self._become(HELD, now_ms, reason, "error")
         return retry_at_ms
 
@@ -138,10 +149,14 @@ class Line:
         """Have something told to the operator."""
         self._reports.append(Report(level, event, fields))
 
-    def _become(self, state: str, now_ms: int, error: str, level: str) -> None:
-        if error:
-            self.last_error = error
+    def _keep_schedule(self, closed: bool, now_ms: int) -> None:
+        if closed and self.state in (CONNECTING, UP):
+            self._become(WAITING, now_ms, OUT_OF_SCHEDULE, "info")
+        elif not closed and self.state == WAITING:
+            self._become(UP if self._proven else CONNECTING, now_ms, "", "info")
+
+    def _become(self, state: str, now_ms: int, reason: str, level: str) -> None:
         if state != self.state:
             self.state = state
             self.since_ms = now_ms
-            self.tell(level, "link_" + state, [("reason", error)] if error else [])
+            self.tell(level, "link_" + state, [("reason", reason)] if reason else [])

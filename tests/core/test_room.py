@@ -1,4 +1,4 @@
-"""A journal keeps to its limit and leaves the medium its reserve; what must go goes in order (P6)."""
+"""A journal keeps to its limit and leaves the medium its reserve; what must go, goes in order."""
 
 from builders import journal_settings, lane_with
 from tidegate.journal import OVERFLOW, Usage
