@@ -128,3 +128,21 @@ def _hash(fields: "dict[object, object]", key: str) -> "int | None":
 def hash_text(running_hash: int) -> str:
     """Return a running hash as it stands in receipts: 8 hex digits."""
     return f"{running_hash:08x}"
+
+
+def refusal_word(fields: object) -> "str | None":
+    """Return the fixed word of a receiver's refusal, None where no receiver speaks."""
+    word = fields.get("error") if isinstance(fields, dict) else None
+    return word if isinstance(word, str) else None
+
+
+def refusal_text(status: int, fields: object) -> str:
+    """Return what an answer that is no receipt says, for a person."""
+    text = f"status {status}"
+    word = refusal_word(fields)
+    if word is not None and isinstance(fields, dict):
+        text += f" {word}"
+        detail = fields.get("detail")
+        if isinstance(detail, str):
+            text += f": {detail}"
+    return text

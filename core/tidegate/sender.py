@@ -27,11 +27,10 @@ from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.errors import ProtocolError
 from tidegate.journal import DAMAGED, Spent
 from tidegate.lane import QUARANTINED
-from tidegate.limits import REASON_BYTES_MAX
 from tidegate.pace import Pace
-from tidegate.receipt import read_receipt, read_standing
+from tidegate.receipt import read_receipt, read_standing, refusal_text, refusal_word
 from tidegate.record import size_bytes
-from tidegate.span import sequence_numbers
+from tidegate.span import reason_text, sequence_numbers
 from tidegate.stream import identity_text
 
 TYPE_CHECKING = False
@@ -110,6 +109,7 @@ class Sender:
         self._conflicts = 0
         self._quarantined_in_a_row = 0
         self._low = self._high = 0
+        self._placed = 0  # Where the cursor stands inside a gap, until we know what is before it.
 
     def notice(self, now_ms: int) -> None:
         """Take note of whether records are waiting, and since when."""
@@ -150,6 +150,7 @@ class Sender:
         """Use the line for the next step; `room_bytes` is what may be sent at most."""
         if self.state == ASK:
             self.state = ASKING
+            self._placed = 0
             return [self._query(0)]
         if self.state == SEEK:
             self.state = SEEKING
@@ -209,10 +210,10 @@ class Sender:
         except ProtocolError as error:
             self._fail(str(error), None, moment)
             return []
-        detail = _detail(answer)
+        detail = refusal_text(answer.status, answer.fields)
         if answer.status == 413 and self.state == FLYING:
             return self._split(detail, moment)
-        word = _word(answer.fields)
+        word = refusal_word(answer.fields)
         if answer.status in _VERDICTS and word in _DAMAGED_ON_THE_WAY:
             self._fail(detail, None, moment)
             return []
@@ -292,16 +293,39 @@ class Sender:
         standing = self._standing
         assert standing is not None
         if self.state == PLACING:
-            if hash_at is None or hash_at == standing.cursor.hash_at:
-                # Inside a gap nothing can be compared, and nothing needs to be.
+            if hash_at is None:
+                return self._look_before_gap(seq)
+            if hash_at == standing.cursor.hash_at:
                 return self._go_on_behind(seq, self._estimate_bytes(seq))
             return self._seek(seq - 1)
         assert self.state == COMPARING
-        if standing.asked == seq and hash_at is not None and standing.asked_hash == hash_at:
+        is_common = standing.asked == seq and hash_at is not None and standing.asked_hash == hash_at
+        placed, self._placed = self._placed, 0
+        if placed:
+            if is_common:
+                return self._go_on_behind(placed, self._estimate_bytes(placed))
+            return self._seek(seq - 1)
+        if is_common:
             self._low = seq
         else:
             self._high = seq - 1
         return self._seek_on()
+
+    def _look_before_gap(self, seq: int) -> "list[Effect]":
+        """Compare in front of the gap in which the cursor stands, where we know no hash any more.
+
+        What is held there may be released only if it is what the receiver has.
+        """
+        before = seq
+        for gap in reversed(self.lane.gaps):
+            if gap.first <= before <= gap.last:
+                before = gap.first - 1
+        if before <= self.lane.through:
+            return self._go_on_behind(seq, self._estimate_bytes(seq))
+        self._placed = seq
+        self._low, self._high = before - 1, before
+        self.state = SEEK
+        return []
 
     def _estimate_bytes(self, through: int) -> int:
         lane = self.lane
@@ -365,9 +389,7 @@ class Sender:
         self._line.succeeded(moment.now_ms)
         self._suspects = 0
         self.state = READY
-        reason = QUARANTINED + detail
-        while len(reason.encode()) > REASON_BYTES_MAX:
-            reason = reason[:-1]
+        reason = reason_text(QUARANTINED + detail)
         self._line.tell("warning", "record_quarantined", [("lane", self.lane.name), ("seq", seq)])
         return [Append(self.lane.set_aside(seq, seq, flight.held_bytes, reason, True)), Sync()]
 
@@ -375,20 +397,3 @@ class Sender:
         self.state = ASK
         self._retry_at_ms = self._line.refused(moment.now_ms, detail)
         return []
-
-
-def _word(fields: object) -> "str | None":
-    """Return the fixed word of a hub's refusal, None where no hub speaks."""
-    word = fields.get("error") if isinstance(fields, dict) else None
-    return word if isinstance(word, str) else None
-
-
-def _detail(answer: "Answered") -> str:
-    text = f"status {answer.status}"
-    word = _word(answer.fields)
-    if word is not None and isinstance(answer.fields, dict):
-        text += f" {word}"
-        detail = answer.fields.get("detail")
-        if isinstance(detail, str):
-            text += f": {detail}"
-    return text
