@@ -14,11 +14,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tidegate.url import is_tls
+from tidegate_linux.mqtt_channel import Wrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.settings import SourceSettings
-    from tidegate_linux.mqtt_channel import Wrapper
 
 CONNECT_S = 10.0  # For TCP, and again for TLS, and again for CONNACK.
 
@@ -50,14 +50,19 @@ def tls_context(settings: "SourceSettings") -> "ssl.SSLContext | None":
     return context
 
 
-def new_client(settings: "SourceSettings", client_id: str, wrapper: "Wrapper | None") -> Client:
-    """Return a client that was never connected; with a `wrapper` that is the socket's way."""
+def new_client(
+    settings: "SourceSettings", client_id: str, wrapper: Wrapper, is_clean: bool = False
+) -> Client:
+    """Return a client that was never connected and whose socket will be the wrapper's channel.
+
+    `is_clean`: its session ends with the connection (3.1.1; in MQTT 5 `connect` says so).
+    """
     version_5 = is_version_5(settings)
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         # The session outlives the connection: what comes meanwhile is kept [MQTT-3.1.2-4].
-        clean_session=None if version_5 else False,
+        clean_session=None if version_5 else is_clean,
         protocol=MQTTv5 if version_5 else MQTTv311,
         # Or paho would speak MQTT 3.1 after a refusal, without being asked.
         reconnect_on_failure=False,
@@ -65,8 +70,7 @@ def new_client(settings: "SourceSettings", client_id: str, wrapper: "Wrapper | N
     client.connect_timeout = CONNECT_S
     if settings.username or settings.password:
         client.username_pw_set(settings.username, settings.password.reveal() or None)
-    if wrapper is not None:
-        client.tls_set_context(cast("ssl.SSLContext", wrapper))
+    client.tls_set_context(cast("ssl.SSLContext", wrapper))
     return client
 
 
@@ -85,8 +89,24 @@ def connect(client: Client, settings: "SourceSettings", session_expiry_s: int) -
     )
 
 
+def forget_session(settings: "SourceSettings", client_id: str) -> None:
+    """Have the broker delete a session; raises `OSError`.  Nothing is told of a refusal."""
+    version_5 = is_version_5(settings)
+    wrapper = Wrapper(tls_context(settings))
+    client = new_client(settings, client_id, wrapper, is_clean=True)
+    # A clean start deletes the old session, and without an expiry the new one ends here.
+    if version_5:
+        client.connect(settings.url.host, settings.url.port, clean_start=True)
+    else:
+        client.connect(settings.url.host, settings.url.port)
+    channel = wrapper.channel
+    assert channel is not None
+    # To wait for the broker's end is to wait until it has done it.
+    channel.finish(b"\xe0\x00")
+
+
 def subscribe(client: Client, settings: "SourceSettings", filters: "list[str]") -> None:
-    """Subscribe to `filters` at QoS 1 (decision 0030)."""
+    """Subscribe to `filters` at QoS 1 (decision 0035)."""
     if is_version_5(settings):
         options = SubscribeOptions(qos=1, retainHandling=_RETAINED_IF_NEW)
         client.subscribe([(filter, options) for filter in filters])

@@ -79,6 +79,7 @@ class Connection:
         self.is_accepted = False
         self.is_subscribed = False
         self.session_present = False
+        self.connack: Any = None  # The properties of CONNACK, by paho's names (MQTT 5).
         self.refused_filters: dict[str, str] = {}  # Filter -> why.
         self.unsafe_filters: list[str] = []  # Granted at QoS 0.
         self.intake = Intake(
@@ -280,6 +281,7 @@ class Connection:
             return
         self.is_accepted = True
         self.session_present = flags.session_present
+        self.connack = properties
         if self._must_subscribe():
             self._subscribe(client, list(self._settings.topics))
         else:
