@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 # Reason codes of MQTT 5 (section 2.4); paho translates those of 3.1.1 into them.
 _REFUSALS = {
+    0x00: "ended the connection",
     0x80: "refused the connection without a reason",
     0x81: "found the packet malformed",
     0x82: "found a protocol error",

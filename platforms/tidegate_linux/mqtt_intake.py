@@ -2,7 +2,7 @@
 
 `Intake` splits the bytes of a connection into packets (MQTT 5 and 3.1.1, section 2).  A PUBLISH
 becomes a `Message` at once; of the others the bytes are kept, in `control`, for paho, which does
-everything that is rare.  Why PUBLISH does not go through paho: decision 0030.
+everything that is rare.  Why PUBLISH does not go through paho: decision 0035.
 
 A message's token is its acknowledgement, ready to be sent: PUBACK for QoS 1, PUBREC for QoS 2
 (which comes only out of a session that an older client left behind; there, too, nothing is sent
