@@ -34,7 +34,13 @@ from tidegate.journal import (
     Spent,
     Usage,
 )
-from tidegate_linux.journal_connection import PAGE_BYTES, connect, connect_readonly, create_database
+from tidegate_linux.journal_connection import (
+    PAGE_BYTES,
+    connect,
+    connect_readonly,
+    create_database,
+    empty_log,
+)
 from tidegate_linux.journal_errors import WORLD_ERRORS, JournalError, storage_error
 from tidegate_linux.journal_folder import JournalFolder
 from tidegate_linux.journal_lane import StoredLane, add_lane, load_lanes
@@ -157,7 +163,7 @@ class SqliteJournal:
                 # Whatever a checkpoint would find now, the next start judges it with care.
                 self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             else:
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                empty_log(self._connection)
         with contextlib.suppress(*WORLD_ERRORS):
             self._connection.close()
         self._folder.unlock()

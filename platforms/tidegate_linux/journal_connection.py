@@ -16,6 +16,7 @@ from tidegate_linux.journal_schema import check_version, create_tables
 PAGE_BYTES = 4096
 CACHE_KIB = 4096  # Of pages in memory; the backlog's size changes nothing in it (P6).
 BUSY_MS = 5000  # For somebody who writes with the sqlite3 shell while we run.
+READER_MS = 200  # For somebody who reads when we start or end.
 LOG_BYTES_MAX = 8 * 1024 * 1024  # A log that one large transaction has blown up is cut down again.
 # Beyond the owner's limit: what SQLite itself needs in order to delete when the journal is full.
 HEADROOM_BYTES = 1024 * 1024
@@ -43,17 +44,25 @@ def connect(database: Path, limit_bytes: int, vfs: "str | None" = None) -> apsw.
         headroom_bytes = max(HEADROOM_BYTES, limit_bytes // HEADROOM_SHARE)
         # Not stored in the database: set at every open.
         connection.pragma("max_page_count", (limit_bytes + headroom_bytes) // PAGE_BYTES)
-        # TRUNCATE, and an error where it fails: after a failed sync this is what proves that the
-        # medium takes writes again.  A reader in the way is none: the log itself was synced.
-        try:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except apsw.BusyError:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        # After a failed sync this is what proves that the medium takes writes again.  A reader in
+        # the way is no error: the log itself was synced.
+        empty_log(connection)
     except BaseException:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.close()
         raise
     return connection
+
+
+def empty_log(connection: apsw.Connection) -> None:
+    """Move the log into the database and cut it to nothing, or as far as readers allow."""
+    connection.set_busy_timeout(READER_MS)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    finally:
+        connection.set_busy_timeout(BUSY_MS)
 
 
 def connect_readonly(database: Path) -> apsw.Connection:

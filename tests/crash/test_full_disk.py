@@ -1,4 +1,4 @@
-"""R6 on a real file system: a full disk stops admission and nothing else, and passes by itself."""
+"""A disk that is really full stops admission and nothing else, and passes by itself."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""R2: the power is cut under a running journal in the real kernel; its file system recovers."""
+"""P1 in the real kernel: the power is cut under a running journal, its file system recovers."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""R5 and R6: an error of every single sync and every single write of the journal.
+"""An error of every single sync and every single write of the journal.
 
 strace makes the kernel refuse the n-th call.  Whatever is refused, the journal says so, what was
 acknowledged is there when it is opened again, and nothing is acknowledged that is not.
