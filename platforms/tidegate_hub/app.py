@@ -58,6 +58,7 @@ class Hub:
         limits: Limits,
         metrics: Metrics,
         monotonic_s: Callable[[], float] = time.monotonic,
+        budget: Budget | None = None,
     ) -> None:
         self._receiver = receiver
         self._tokens = tokens
@@ -66,7 +67,7 @@ class Hub:
         self._monotonic_s = monotonic_s
         self._buckets = {name: Bucket(limits.requests_per_s) for name in tokens.names}
         self._failed_logins = Bucket(FAILED_LOGINS_PER_S)
-        self._budget = Budget()
+        self._budget = budget or Budget()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hub")
 
     def close(self) -> None:

@@ -51,7 +51,9 @@ def announced_bytes(request: Request) -> int:
     return int(text[:18]) if text.isascii() and text.isdigit() else 0
 
 
-async def read_body(request: Request, bytes_max: int, budget: Budget) -> bytes:
+async def read_body(
+    request: Request, bytes_max: int, budget: Budget, silence_s: float = SILENCE_S
+) -> bytes:
     """Return the whole body, counted in `budget` for as long as it takes to read it.
 
     The caller counts the returned bytes back once it is done with them.  Raises
@@ -62,7 +64,7 @@ async def read_body(request: Request, bytes_max: int, budget: Budget) -> bytes:
     stream = request.stream()
     try:
         while True:
-            chunk = await _next_chunk(stream)
+            chunk = await _next_chunk(stream, silence_s)
             if chunk is None:
                 return b"".join(chunks)
             if total + len(chunk) > bytes_max:
@@ -75,12 +77,12 @@ async def read_body(request: Request, bytes_max: int, budget: Budget) -> bytes:
         raise
 
 
-async def _next_chunk(stream: AsyncIterator[bytes]) -> bytes | None:
+async def _next_chunk(stream: AsyncIterator[bytes], silence_s: float) -> bytes | None:
     try:
-        async with asyncio.timeout(SILENCE_S):
+        async with asyncio.timeout(silence_s):
             return await anext(stream, None)
     except TimeoutError:
-        raise RefusedBodyError(408, "timeout", f"no byte came for {SILENCE_S} s") from None
+        raise RefusedBodyError(408, "timeout", f"no byte came for {silence_s} s") from None
 
 
 async def drain(request: Request) -> None:

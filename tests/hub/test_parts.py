@@ -5,11 +5,13 @@ import random
 import threading
 
 import pytest
+from starlette.requests import Request
 
-from tidegate_hub import body
+from tidegate_hub.app import Hub, Limits
 from tidegate_hub.body import Budget, RefusedBodyError, read_body
 from tidegate_hub.metrics import Metrics
 from tidegate_hub.rate import BURST_S, Bucket
+from tidegate_hub.receiver import Answer
 from tidegate_hub.tokens import TokenBook, parse_token_hash, token_digest
 
 
@@ -117,9 +119,46 @@ def test_bodies_together_are_bounded():
     assert asyncio.run(read_body(FakeRequest([b"abcde"]), 10, budget)) == b"abcde"
 
 
-def test_body_that_stops_coming_is_given_up(monkeypatch):
-    monkeypatch.setattr(body, "SILENCE_S", 0.05)
+class FakeReceiver:
+    """Answers everything alike, or fails as our own bug would."""
+
+    def __init__(self, fails):
+        self.fails = fails
+
+    def receive(self, name, owner, data):
+        if self.fails:
+            raise ValueError("a bug")
+        return Answer(200, {"bytes": len(data)})
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_room_of_a_body_is_given_back_whatever_becomes_of_it(fails):
+    budget = Budget(100)
+    tokens = TokenBook([("a", token_digest("aaaa"))])
+    hub = Hub(FakeReceiver(fails), tokens, Limits(100, 0), Metrics(), budget=budget)
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "headers": [(b"authorization", b"Bearer aaaa")],
+        "path_params": {"stream": "x"},
+    }
+
+    async def receive():
+        return {"type": "http.request", "body": bytes(90), "more_body": False}
+
+    for _ in range(3):
+        if fails:
+            with pytest.raises(ValueError, match="a bug"):
+                asyncio.run(hub.post_batch(Request(scope, receive)))
+        else:
+            response = asyncio.run(hub.post_batch(Request(scope, receive)))
+            assert response.body == b'{"bytes":90}'
+        assert budget.used_bytes == 0
+    hub.close()
+
+
+def test_body_that_stops_coming_is_given_up():
     budget = Budget(5)
     with pytest.raises(RefusedBodyError) as caught:
-        asyncio.run(read_body(FakeRequest([b"abc"], ends=False), 10, budget))
+        asyncio.run(read_body(FakeRequest([b"abc"], ends=False), 10, budget, 0.05))
     assert (caught.value.status, budget.used_bytes) == (408, 0)
