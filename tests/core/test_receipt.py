@@ -11,6 +11,8 @@ from tidegate.receipt import (
     read_receipt,
     read_standing,
     receipt_fields,
+    refusal_text,
+    refusal_word,
     standing_fields,
 )
 from tidegate.stream import Stream
@@ -131,3 +133,20 @@ def test_an_answer_of_somebody_else_is_refused():
 def test_a_hash_is_eight_digits():
     for number, text in ((0, "00000000"), (0xABCD, "0000abcd"), (0xFFFFFFFF, "ffffffff")):
         assert hash_text(number) == text
+
+
+def test_only_a_receivers_own_word_is_a_refusals_word():
+    assert refusal_word({"error": "fork", "detail": "x"}) == "fork"
+    for fields in NO_OBJECTS + ({}, {"error": None}, {"error": 7}, {"detail": "fork"}):
+        assert refusal_word(fields) is None, fields
+
+
+def test_a_refusal_reads_as_one_sentence_whatever_came():
+    for fields, text in (
+        ({"error": "bad-topic", "detail": "# in a topic"}, "status 422 bad-topic: # in a topic"),
+        ({"error": "bad-topic", "detail": 7}, "status 422 bad-topic"),
+        ({"detail": "who speaks?"}, "status 422"),
+        ("<html>", "status 422"),
+        (None, "status 422"),
+    ):
+        assert refusal_text(422, fields) == text
