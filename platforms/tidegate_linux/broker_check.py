@@ -117,7 +117,7 @@ def _connect(settings: "SourceSettings", waker: Waker) -> Connection:
     backoff = Backoff(RETRY_QUERY, Chance(int.from_bytes(os.urandom(8), "little")))
     began_s = time.monotonic()
     while True:
-        connection = Connection(settings, 1, False, _clock_ms, waker)
+        connection = Connection(settings, 1, _clock_ms, waker)
         try:
             connection.open()
             while not connection.is_subscribed:

@@ -70,11 +70,9 @@ class Connection:
         self,
         settings: "SourceSettings",
         generation: int,
-        is_session_known: bool,
         clock_ms: "Callable[[], int]",
         waker: "Waker",
     ) -> None:
-        """`is_session_known`: an earlier connection of this process made the subscriptions."""
         self.generation = generation
         self.is_accepted = False
         self.is_subscribed = False
@@ -88,7 +86,6 @@ class Connection:
             settings.message_id.encode(),
         )
         self._settings = settings
-        self._is_session_known = is_session_known
         self._clock_ms = clock_ms
         self._waker = waker
         self._client: Client | None = None
@@ -282,20 +279,9 @@ class Connection:
         self.is_accepted = True
         self.session_present = flags.session_present
         self.connack = properties
-        if self._must_subscribe():
-            self._subscribe(client, list(self._settings.topics))
-        else:
-            self.is_subscribed = True
-
-    def _must_subscribe(self) -> bool:
-        """Tell whether the session lacks our subscriptions, or may lack them.
-
-        Once a process start in any case: the configuration may have changed.  In MQTT 5 that costs
-        nothing, in 3.1.1 the retained messages come again, so it is not done at each reconnection;
-        the gateway knows them as states that did not change.
-        """
-        is_known = self._is_session_known and self.session_present
-        return is_version_5(self._settings) or not is_known
+        # In a kept session too.  The configuration may have changed; and Mosquitto, killed between
+        # SUBACK and its next save, comes back with the session but without the subscription.
+        self._subscribe(client, list(self._settings.topics))
 
     def _on_subscribe(
         self, client: Client, userdata: Any, number: int, reasons: Any, properties: Any

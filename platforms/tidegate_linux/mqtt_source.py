@@ -155,9 +155,7 @@ class MqttSource:
 
     def _new_connection(self) -> Connection:
         self._generation += 1
-        return Connection(
-            self._settings, self._generation, self._is_session_known, self._clock_ms, self._waker
-        )
+        return Connection(self._settings, self._generation, self._clock_ms, self._waker)
 
     def _serve(self, connection: Connection) -> str:
         """Use a connection until its end; return the reason, "" when it was our own wish."""
@@ -202,8 +200,7 @@ class MqttSource:
     def _connected(self, connection: Connection) -> None:
         self._become(CONNECTED)
         self._reporter.connected(connection, self._is_session_known)
-        # What was refused is to be asked for again at the next connection.
-        self._is_session_known = not connection.refused_filters
+        self._is_session_known = True
         if connection.refused_filters:
             filter, why = next(iter(connection.refused_filters.items()))
             self._become(CONNECTED, f"the subscription to {filter} was refused {why}")
