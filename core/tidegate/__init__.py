@@ -15,6 +15,7 @@ What is where, in the order in which a message meets it:
 - `journal`: the port of the durable store; `frame`, `entry`, `segment`: its bytes on flash
 - `uplink`, `sender`, `line`, `pace`: what is sent when; `backoff`, `http_date`, `schedule`,
   `chance`: when not
-- `batch`, `envelope`, `parts`, `ledger`, `receipt`: the wire, the receiver's memory and its word
+- `batch`, `envelope`, `parts`: the wire; `ledger`, `receipt`, `answer`: the receiver's memory and
+  its word
 - `errors`, `limits`, `version`: kinds of failure, the bounds on everything, and which one this is
 """

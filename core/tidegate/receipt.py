@@ -9,6 +9,7 @@ from collections import namedtuple
 from tidegate.errors import ProtocolError
 from tidegate.ledger import Cursor
 from tidegate.limits import SEQ_MAX
+from tidegate.span import reason_text
 from tidegate.stream import is_identity
 
 TYPE_CHECKING = False
@@ -137,7 +138,7 @@ def refusal_word(fields: object) -> "str | None":
 
 
 def refusal_text(status: int, fields: object) -> str:
-    """Return what an answer that is no receipt says, for a person."""
+    """Return what an answer that is no receipt says, for a person: one printable line."""
     text = f"status {status}"
     word = refusal_word(fields)
     if word is not None and isinstance(fields, dict):
@@ -145,4 +146,4 @@ def refusal_text(status: int, fields: object) -> str:
         detail = fields.get("detail")
         if isinstance(detail, str):
             text += f": {detail}"
-    return text
+    return reason_text(text)

@@ -22,13 +22,14 @@ The caller feeds every answer in once, and carries out the effects in order.
 
 from collections import namedtuple
 
+from tidegate.answer import LATER, POISON, RECEIPT, REFUSED, STANDING, TOO_LARGE, judge
 from tidegate.batch import Batch
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.errors import ProtocolError
 from tidegate.journal import DAMAGED, Spent
 from tidegate.lane import QUARANTINED
 from tidegate.pace import Pace
-from tidegate.receipt import read_receipt, read_standing, refusal_text, refusal_word
+from tidegate.receipt import read_receipt, read_standing, refusal_text
 from tidegate.record import size_bytes
 from tidegate.span import reason_text, sequence_numbers
 from tidegate.stream import identity_text
@@ -51,21 +52,14 @@ SEEK, SEEKING, COMPARING = "seek", "seeking", "comparing"
 CONFLICTS_MAX = 3  # As many corrections in a row make sense; then one of us two is broken.
 QUARANTINE_RUN_MAX = 16  # More poison in a row, and it is the target that is sick, not the data.
 
-_VERDICTS = (400, 406, 411, 415, 422)  # About the data, where a hub says so in its own words.
-_LATER = (408, 425, 429)
-# What a hub says of bytes that were changed on the way, by a proxy or bad memory: our encoder makes
-# no such thing, and the next try may come through whole.
-_DAMAGED_ON_THE_WAY = ("bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate")
-# What it says of a form it does not know: a hub to be updated, no fault of the data.
-_UNKNOWN_FORM = ("unknown-version", "no-deflate")
 
-
-class Flight(namedtuple("Flight", ("span", "sent_ms", "held_bytes"))):
-    """The batch in flight; `held_bytes` is what its records not yet released take."""
+class Flight(namedtuple("Flight", ("span", "sent_ms", "total_bytes", "held_bytes"))):
+    """A batch that was sent; `held_bytes` is what its records not yet released take."""
 
     __slots__ = ()
     span: "Span"
     sent_ms: int
+    total_bytes: int
     held_bytes: int
 
 
@@ -103,7 +97,7 @@ class Sender:
         self._retry_at_ms = 0
         self._waiting_since_ms: int | None = None
         self._generation = ""
-        self._flight: Flight | None = None
+        self._flight: Flight | None = None  # Until it is known what became of it.
         self._standing: Standing | None = None
         self._suspects = 0
         self._conflicts = 0
@@ -112,8 +106,9 @@ class Sender:
         self._placed = 0  # Where the cursor stands inside a gap, until we know what is before it.
 
     def notice(self, now_ms: int) -> None:
-        """Take note of whether records are waiting, and since when."""
-        if self.lane.last < self.next:
+        """Take note of whether records are waiting that were not sent, and since when."""
+        sent = self.flying_last if self.state == FLYING else self.next - 1
+        if self.lane.last <= sent:
             self._waiting_since_ms = None
         elif self._waiting_since_ms is None:
             self._waiting_since_ms = now_ms
@@ -148,7 +143,8 @@ class Sender:
 
     def use_line(self, room_bytes: int) -> "list[Effect]":
         """Use the line for the next step; `room_bytes` is what may be sent at most."""
-        if self.state == ASK:
+        if self.state == ASK or (self.state == READY and self._line.probing):
+            # Also to probe a broken circuit: a query is cheaper to lose than a batch.
             self.state = ASKING
             self._placed = 0
             return [self._query(0)]
@@ -173,11 +169,14 @@ class Sender:
             if damaged > self.lane.last:
                 return []
             return self._set_damaged_aside(damaged)
-        held_bytes = 0
-        if span.last > self.lane.through:
-            # Numbers behind a rewind were released before: only the others still count as held.
-            held_bytes = sum([size_bytes(record) for record in span.records])
-        self._flight = Flight(span, moment.now_ms, held_bytes)
+        sizes = [size_bytes(record) for record in span.records]
+        total_bytes = held_bytes = sum(sizes)
+        if span.first <= self.lane.through:
+            # After a rewind: what was released before counts as held no longer.
+            seqs = sequence_numbers(span.first, span.last, span.gaps)
+            released = len([seq for seq in seqs if seq <= self.lane.through])
+            held_bytes = sum(sizes[released:])
+        self._flight = Flight(span, moment.now_ms, total_bytes, held_bytes)
         self._token = self._line.next_token()
         self.state = FLYING
         batch = Batch(self.lane.stream(self._node), span, moment.boot, moment.now_ms)
@@ -189,6 +188,7 @@ class Sender:
             # It was delivered before, and its receiver has lost it since: it is gone.
             return [Append([self.lane.forget(seq)]), Sync()]
         entries = self.lane.set_aside(seq, seq, 0, QUARANTINED + DAMAGED, True)
+        assert entries, "the journal reads a record where the lane has a gap"
         return [Append(entries), Sync()]
 
     def expects(self, token: int) -> bool:
@@ -202,34 +202,25 @@ class Sender:
 
     def answered(self, answer: "Answered", moment: Moment) -> "list[Effect]":
         """Go on from the target's answer."""
+        meaning = judge(answer.status, answer.fields, self.state == FLYING)
         try:
-            if answer.status == 200 and self.state == FLYING:
+            if meaning == RECEIPT:
                 return self._take_receipt(answer.fields, moment)
-            if answer.status in (200, 409):
+            if meaning == STANDING:
                 return self._take_standing(answer, moment)
         except ProtocolError as error:
             self._fail(str(error), None, moment)
             return []
         detail = refusal_text(answer.status, answer.fields)
-        if answer.status == 413 and self.state == FLYING:
+        if meaning == TOO_LARGE:
             return self._split(detail, moment)
-        word = refusal_word(answer.fields)
-        if answer.status in _VERDICTS and word in _DAMAGED_ON_THE_WAY:
-            self._fail(detail, None, moment)
-            return []
-        if (
-            answer.status in _VERDICTS
-            and word is not None
-            and word not in _UNKNOWN_FORM
-            and self.state == FLYING
-        ):
+        if meaning == POISON:
             return self._bisect(detail, moment)
-        if answer.status in _LATER or not 400 <= answer.status < 500:
+        if meaning == LATER:
             self._fail(detail, answer.retry_after, moment)
             return []
-        self.state = ASK
-        self._retry_at_ms = self._line.refused(moment.now_ms, detail)
-        return []
+        assert meaning == REFUSED
+        return self._refused_all(detail, moment)
 
     def _fail(self, reason: str, retry_after: "str | None", moment: Moment) -> None:
         if self.state == FLYING:
@@ -246,13 +237,15 @@ class Sender:
             raise ProtocolError("bad-receipt", "the receipt is for another range")
         if receipt.generation != self._generation or receipt.cursor.through != span.last:
             # Restored meanwhile, or further on than we know: its cursor will tell.
-            self._line.succeeded(moment.now_ms)
+            self._count_conflict()
+            self._line.answered()
             self.state = ASK
             return []
         if receipt.cursor.hash_at != span.hash_after:
             raise ProtocolError("bad-receipt", "the receipt has another hash than was sent")
         self._line.succeeded(moment.now_ms)
-        self._pace.returned(moment.now_ms - flight.sent_ms, len(span.records), flight.held_bytes)
+        self._pace.returned(moment.now_ms - flight.sent_ms, len(span.records), flight.total_bytes)
+        self._flight = None
         self._conflicts = 0
         self._quarantined_in_a_row = 0
         self._suspects = max(0, self._suspects - len(span.records))
@@ -261,7 +254,6 @@ class Sender:
     def _go_on_behind(self, through: int, held_bytes: int) -> "list[Effect]":
         self.state = READY
         self.next = through + 1
-        self._waiting_since_ms = None
         if through <= self.lane.through:
             return []
         released = self.lane.release(through, held_bytes)
@@ -271,10 +263,13 @@ class Sender:
     def _take_standing(self, answer: "Answered", moment: Moment) -> "list[Effect]":
         standing = read_standing(self.lane.stream(self._node), answer.fields)
         if self.state == FLYING:
-            self._conflicts += 1
-            if self._conflicts > CONFLICTS_MAX:
-                raise ProtocolError("conflict", "the target contradicts what it said of its cursor")
-        self._line.succeeded(moment.now_ms)
+            self._count_conflict()
+        if self._flight is not None and standing.cursor.through < self._flight.span.last:
+            # It answers, and yet the last batch did not come through: that is no success.
+            self._line.answered()
+        else:
+            self._flight = None
+            self._line.succeeded(moment.now_ms)
         self._generation = standing.generation
         self._standing = standing
         if self.state == SEEKING:
@@ -287,6 +282,11 @@ class Sender:
             return self._seek(self.lane.last)
         self.state = PLACING
         return [Locate(self.lane.name, through)]
+
+    def _count_conflict(self) -> None:
+        self._conflicts += 1
+        if self._conflicts > CONFLICTS_MAX:
+            raise ProtocolError("conflict", "the target contradicts what it said of its cursor")
 
     def located(self, seq: int, hash_at: "int | None") -> "list[Effect]":
         """Compare our own history with the receiver's at `seq`."""
@@ -350,17 +350,17 @@ class Sender:
         self._line.tell("warning", "stream_forked", [("stream", old), ("common", common)])
         self.state = ASK
         self.next = 1
+        self._flight = None
         effects.extend([Append([renewed]), Sync()])
         return effects
 
     def _split(self, detail: str, moment: Moment) -> "list[Effect]":
-        assert self._flight is not None
-        records = self._flight.span.records
-        if len(records) <= 1:
+        flight = self._flight
+        assert flight is not None
+        if len(flight.span.records) <= 1:
             return self._quarantine(detail, moment)
-        self._line.succeeded(moment.now_ms)
-        size = sum([size_bytes(record) for record in records])
-        self._pace.too_large(len(records), size)
+        self._line.answered()
+        self._pace.too_large(len(flight.span.records), flight.total_bytes)
         self.state = READY
         return []
 
@@ -368,7 +368,7 @@ class Sender:
         assert self._flight is not None
         if len(self._flight.span.records) <= 1:
             return self._quarantine(detail, moment)
-        self._line.succeeded(moment.now_ms)
+        self._line.answered()
         self._suspects = len(self._flight.span.records)
         self.state = READY
         return []
@@ -384,9 +384,10 @@ class Sender:
         seq = seqs[0]
         self._quarantined_in_a_row += 1
         if self._quarantined_in_a_row > QUARANTINE_RUN_MAX:
-            self._quarantined_in_a_row = 0
+            # One more each time we come back, so that poison without end does not end the stream.
+            self._quarantined_in_a_row = QUARANTINE_RUN_MAX - 1
             return self._refused_all(detail, moment)
-        self._line.succeeded(moment.now_ms)
+        self._line.answered()
         self._suspects = 0
         self.state = READY
         reason = reason_text(QUARANTINED + detail)
