@@ -23,6 +23,7 @@ class ScriptedHub:
         self.payloads = []  # In the order in which they were applied.
         self.gaps = []  # (first, last, reason)
         self.posts = 0
+        self.refused = 0  # How many posts were not taken, for whatever reason.
         self.queries = 0
 
     def copy(self):
@@ -42,8 +43,14 @@ class ScriptedHub:
         return 200, standing_fields(stream, Standing(cursor, self.generation, at, asked_hash))
 
     def receive(self, batch):
-        """Return the answer to a batch, which must survive its own encoding."""
+        """Return the answer to a batch."""
         self.posts += 1
+        status, fields = self._receive(batch)
+        self.refused += status != 200
+        return status, fields
+
+    def _receive(self, batch):
+        # A batch must survive its own encoding.
         batch = decode(encode(batch))
         span = batch.span
         if len(span.records) > self.records_max:
