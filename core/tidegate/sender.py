@@ -153,7 +153,9 @@ class Sender:
             return [self._query((self._low + self._high + 1) // 2)]
         assert self.state == READY
         self.state = FETCHING
-        count = max(1, self._suspects // 2) if self._suspects else self._pace.records
+        count = self._pace.records
+        if self._suspects:
+            count = min(count, max(1, self._suspects // 2))
         return [Fetch(self.lane.name, self.next, count, room_bytes)]
 
     def _query(self, at: int) -> Query:
