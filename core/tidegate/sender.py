@@ -380,9 +380,8 @@ class Sender:
         assert flight is not None
         span = flight.span
         seqs = sequence_numbers(span.first, span.last, span.gaps)
-        if not seqs or seqs[0] <= self.lane.through:
-            # Nothing here that could be set aside: the target refuses what it asked for itself.
-            return self._refused_all(detail, moment)
+        if not seqs:
+            return self._refused_all(detail, moment)  # Nothing here that could be set aside.
         seq = seqs[0]
         self._quarantined_in_a_row += 1
         if self._quarantined_in_a_row > QUARANTINE_RUN_MAX:
@@ -394,6 +393,9 @@ class Sender:
         self.state = READY
         reason = reason_text(QUARANTINED + detail)
         self._line.tell("warning", "record_quarantined", [("lane", self.lane.name), ("seq", seq)])
+        if seq <= self.lane.through:
+            # The target took it once, has lost it since, and refuses it now.
+            return [Append([self.lane.withdraw(seq, reason)]), Sync()]
         return [Append(self.lane.set_aside(seq, seq, flight.held_bytes, reason, True)), Sync()]
 
     def _refused_all(self, detail: str, moment: Moment) -> "list[Effect]":
