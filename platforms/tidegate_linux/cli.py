@@ -60,6 +60,46 @@ def hub(config: Path) -> None:
     run_hub(settings)
 
 
+@commands.command(short_help="Show the whole chain on this machine, faults included.")
+@click.option(
+    "--seconds",
+    type=click.IntRange(12, 3600),
+    default=24,
+    show_default=True,
+    help="How long devices publish.",
+)
+@click.option(
+    "--devices",
+    type=click.IntRange(1, 100),
+    default=12,
+    show_default=True,
+    help="How many devices there are.",
+)
+def demo(seconds: int, devices: int) -> None:
+    """Show the whole chain on this machine, with a line that is cut and a gateway that is killed.
+
+    A broker, a gateway, a hub and simulated devices, in a temporary folder and on free ports.
+    Prints a balance sheet; the exit code is 0 only if the promises P1 to P4 hold.
+    """
+    from tidegate_linux.demo import run_demo
+
+    sys.exit(run_demo(seconds, devices))
+
+
+@commands.command(short_help="Look for what could lose data, before it does.")
+@click.option(
+    "-c", "--config", type=_FILE, required=True, envvar=CONFIG_VARIABLE, help="The gateway's file."
+)
+def check(config: Path) -> None:
+    """Look at the files, the brokers and the hub for what could lose data.
+
+    The exit code is 1 if there is an error among the findings.
+    """
+    from tidegate_linux.check import run_check
+
+    sys.exit(run_check(config))
+
+
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("-c", "--config", type=_FILE, envvar=CONFIG_VARIABLE, help="The gateway's file.")
