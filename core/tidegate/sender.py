@@ -214,10 +214,8 @@ class Sender:
             self._fail(str(error), None, moment)
             return []
         detail = refusal_text(answer.status, answer.fields)
-        if meaning == TOO_LARGE:
-            return self._split(detail, moment)
-        if meaning == POISON:
-            return self._bisect(detail, moment)
+        if meaning in (TOO_LARGE, POISON):
+            return self._narrow(meaning, detail, moment)
         if meaning == LATER:
             self._fail(detail, answer.retry_after, moment)
             return []
@@ -356,22 +354,18 @@ class Sender:
         effects.extend([Append([renewed]), Sync()])
         return effects
 
-    def _split(self, detail: str, moment: Moment) -> "list[Effect]":
+    def _narrow(self, meaning: str, detail: str, moment: Moment) -> "list[Effect]":
+        """Send less, until the verdict is about one record."""
         flight = self._flight
         assert flight is not None
-        if len(flight.span.records) <= 1:
+        count = len(flight.span.records)
+        if count <= 1:
             return self._quarantine(detail, moment)
         self._line.answered()
-        self._pace.too_large(len(flight.span.records), flight.total_bytes)
-        self.state = READY
-        return []
-
-    def _bisect(self, detail: str, moment: Moment) -> "list[Effect]":
-        assert self._flight is not None
-        if len(self._flight.span.records) <= 1:
-            return self._quarantine(detail, moment)
-        self._line.answered()
-        self._suspects = len(self._flight.span.records)
+        if meaning == TOO_LARGE:
+            self._pace.too_large(count, flight.total_bytes)
+        else:
+            self._suspects = count
         self.state = READY
         return []
 
