@@ -19,7 +19,7 @@ _FILE = click.Path(path_type=Path)
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=_SETTINGS)
+@click.group(context_settings=_SETTINGS, no_args_is_help=False)
 def commands() -> None:
     """Hold what devices send while the line is down, and let it out when it is up.
 

@@ -1,6 +1,8 @@
 """`tidegate run`, as a process: from a broker to a hub, through a kill, to a clean end."""
 
 import json
+import os
+import signal
 import sqlite3
 
 import pytest
@@ -110,6 +112,35 @@ def test_a_status_port_that_is_taken_does_not_stop_the_gateway(tmp_path, broker,
         gateway.wait(lambda _: "the line is up" in other.log())
         other.stop()
     assert "the status cannot be served at" in other.log()
+
+
+def test_a_gateway_starts_without_a_disk_and_takes_messages_once_there_is_one(tmp_path, broker):
+    gateway = GatewayProcess(tmp_path, broker.url)
+    in_the_way = tmp_path / "in-the-way"
+    in_the_way.touch()
+    gateway.config["node"]["data"] = str(in_the_way / "data")
+    gateway.spawn()
+    try:
+        gateway.wait(lambda status: status["journal"]["state"] == "failed")
+        health = requests.get(f"{gateway.status_url}/healthz", timeout=5)
+        assert health.status_code == 503
+        assert "the journal failed" in health.json()["problems"][0]
+        publish(broker, 1, 1)
+        in_the_way.unlink()
+        gateway.wait(lambda status: status["sources"][0]["state"] == "connected")
+        publish(broker, 2, 5)
+        gateway.wait(lambda status: status["backlog"]["records"] == 4)
+        assert requests.get(f"{gateway.status_url}/healthz", timeout=5).status_code == 200
+    finally:
+        gateway.kill()
+
+
+def test_sighup_changes_nothing(tmp_path, broker, hub):
+    with GatewayProcess(tmp_path, broker.url, hub.url) as gateway:
+        os.kill(gateway.pid, signal.SIGHUP)
+        publish(broker, 1, 5)
+        gateway.wait_drained(5)
+        assert gateway.stop() == 0
 
 
 def test_no_secret_is_in_any_output(tmp_path, hub):
