@@ -13,7 +13,7 @@ What is where, in the order in which a message meets it:
 - `admission`, `lane`, `room`: what becomes a record, the balance, and what must go when it is full
 - `record`, `span`, `stream`, `clock`: what is admitted, under which name, and when it was captured
 - `journal`: the port of the durable store; `frame`, `entry`, `segment`: its bytes on flash
-- `uplink`, `sender`, `line`, `pace`: what is sent when; `backoff`, `http_date`, `schedule`,
+- `uplink`, `sender`, `fork`, `line`, `pace`: what is sent when; `backoff`, `http_date`, `schedule`,
   `chance`: when not
 - `batch`, `envelope`, `parts`: the wire; `ledger`, `receipt`, `answer`: the receiver's memory and
   its word

@@ -26,6 +26,7 @@ from tidegate.answer import LATER, POISON, RECEIPT, REFUSED, STANDING, TOO_LARGE
 from tidegate.batch import Batch
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.errors import ProtocolError
+from tidegate.fork import before_gaps, probe_between
 from tidegate.journal import DAMAGED, Spent
 from tidegate.lane import QUARANTINED
 from tidegate.pace import Pace
@@ -102,7 +103,7 @@ class Sender:
         self._suspects = 0
         self._conflicts = 0
         self._quarantined_in_a_row = 0
-        self._low = self._high = 0
+        self._low = self._high = self._probe = 0
         self._placed = 0  # Where the cursor stands inside a gap, until we know what is before it.
 
     def notice(self, now_ms: int) -> None:
@@ -150,7 +151,7 @@ class Sender:
             return [self._query(0)]
         if self.state == SEEK:
             self.state = SEEKING
-            return [self._query((self._low + self._high + 1) // 2)]
+            return [self._query(self._probe)]
         assert self.state == READY
         self.state = FETCHING
         count = self._pace.records
@@ -274,7 +275,7 @@ class Sender:
         self._standing = standing
         if self.state == SEEKING:
             self.state = COMPARING
-            return [Locate(self.lane.name, (self._low + self._high + 1) // 2)]
+            return [Locate(self.lane.name, self._probe)]
         through = standing.cursor.through
         if through == 0:
             return self._go_on_behind(0, 0)
@@ -316,14 +317,10 @@ class Sender:
 
         What is held there may be released only if it is what the receiver has.
         """
-        before = seq
-        for gap in reversed(self.lane.gaps):
-            if gap.first <= before <= gap.last:
-                before = gap.first - 1
+        before = before_gaps(seq, self.lane.gaps)
         if before <= self.lane.through:
             return self._go_on_behind(seq, self._estimate_bytes(seq))
-        self._placed = seq
-        self._low, self._high = before - 1, before
+        self._placed, self._probe = seq, before
         self.state = SEEK
         return []
 
@@ -337,7 +334,8 @@ class Sender:
         return self._seek_on()
 
     def _seek_on(self) -> "list[Effect]":
-        if self._low < self._high:
+        self._probe = probe_between(self._low, self._high, self.lane.gaps)
+        if self._probe > self._low:
             self.state = SEEK
             return []
         effects = []

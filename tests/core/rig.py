@@ -1,8 +1,8 @@
 """An uplink on a scripted journal and a scripted hub, one request at a time.
 
-After every commit the rig compares each lane's figures with what the journal would recover, and
-checks the balance: no test of the uplink can pass with a wrong account. Runs on CPython and
-MicroPython.
+After each list of effects the rig compares each lane's figures with what the journal would
+recover, and checks the balance: no test of the uplink can pass with a wrong account. Runs on
+CPython and MicroPython.
 """
 
 from builders import NODE, chance, records, uplink_settings
@@ -31,6 +31,7 @@ class Rig:
         self.schedule = schedule or Schedule([])
         self.now_ms = 1000
         self.wall_ms = None
+        self.chance_seed = 1
         self.reports = []
         self.start()
 
@@ -39,7 +40,7 @@ class Rig:
         self.journal = self.medium.open()
         self.lanes = [Lane(state) for state in self.journal.recover().lanes]
         self.lane = self.lanes[0]
-        draw = chance()
+        draw = chance(self.chance_seed)
         self.line = Line(self.settings.retry_max_s * 1000, self.schedule, draw)
         self.uplink = Uplink(NODE, self.lanes, self.urgent, self.line, self.settings, draw)
         self.sender = self.uplink.senders[0]
@@ -77,7 +78,6 @@ class Rig:
                 self.journal.append(effect.entries)
             elif isinstance(effect, Sync):
                 self.journal.sync()
-                self.check_figures()
             elif isinstance(effect, Fetch):
                 span = self.journal.read(
                     effect.lane, effect.first, effect.count_max, effect.bytes_max
@@ -92,6 +92,7 @@ class Rig:
             else:
                 assert isinstance(effect, Send)
                 self.link.send(effect.token, effect.batch)
+        self.check_figures()
         self.reports.extend(self.line.take_reports())
 
     def check_figures(self):
