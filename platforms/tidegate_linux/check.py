@@ -5,6 +5,7 @@ gateway will meet them, and disturbs none of them: a gateway may be running mean
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -50,7 +51,7 @@ def _looks(
         ("journal", lambda: check_journal(Path(settings.node.data))),
     ]
     for index, source in enumerate(settings.sources):
-        looks.append((f"source[{index}]", lambda source=source: check_broker(source)))  # type: ignore[misc]
+        looks.append((f"source[{index}]", partial(check_broker, source)))
     uplink, status_url = settings.uplink, settings.status.url
     if uplink is not None:
         looks.append(("hub", lambda: check_hub(uplink, Path(settings.node.data))))

@@ -242,12 +242,22 @@ def process_fields() -> dict[str, Any]:
     """Return what this process takes of the machine."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        pages = 0
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
     return {
         "pid": os.getpid(),
-        "resident_bytes": pages * os.sysconf("SC_PAGE_SIZE"),
-        "resident_bytes_max": used.ru_maxrss * 1024,
+        "resident_bytes": _memory_bytes(lines, "VmRSS:"),
+        # Not the ru_maxrss of getrusage, which begins with what our parent took.
+        "resident_bytes_max": _memory_bytes(lines, "VmHWM:"),
         "cpu_s": round(used.ru_utime + used.ru_stime, 3),
     }
+
+
+def _memory_bytes(lines: list[str], name: str) -> int:
+    """Return a figure of proc_pid_status(5), which is in kilobytes; 0 where there is none."""
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[0] == name and words[1].isdigit():
+            return int(words[1]) * 1024
+    return 0
