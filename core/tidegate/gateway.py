@@ -64,7 +64,8 @@ class Gateway:
         self.clock = Clock([], boot_identity)
         self.room = Room(settings.journal)
         self.shut_reason = ""  # Why sources are kept away, or "".
-        self._refusing = False
+        self._full = False
+        self._has_account = False
         self._sources = sources
         self._boot_identity = boot_identity
         self._chance = chance
@@ -92,6 +93,8 @@ class Gateway:
             return self._failed(event)
         if not self.node:
             # Without a journal there is nothing that could be done about anything.
+            if self._line is not None and isinstance(event, (Answered, Unanswered)):
+                self._line.spent(now_ms, self.clock.wall_ms(now_ms), event.sent_bytes)
             return []
         if isinstance(event, Gathered):
             return self._gathered(event.arrivals)
@@ -127,13 +130,16 @@ class Gateway:
         self.clock = Clock(state.boots, self._boot_identity)
         self._admission.restore(state.recent)
         if self._line is not None and self._uplink_settings is not None:
-            self._line.schedule.restore(state.spent.day, state.spent.sent_bytes)
+            if not self._has_account:
+                # After a failure of the journal our own account is the newer one.
+                self._line.schedule.restore(state.spent.day, state.spent.sent_bytes)
+                self._has_account = True
             self._line.restart()
             self.uplink = Uplink(
                 self.node, self.lanes, self._urgent, self._line, self._uplink_settings, self._chance
             )
         self.shut_reason = ""
-        self._refusing = False
+        self._full = False
         self._remeasure_at_ms = None
         effects: list[Effect] = [Append([Booted(self.clock.boot)]), Sync()]
         effects.extend([Resume(source) for source in self._sources])
@@ -158,7 +164,7 @@ class Gateway:
         entries: list[Entry] = []
         for name, records in arrived.records:
             lane = self._lane(name)
-            if self._refusing:
+            if self._full and self.room.overflow == DROP_NEWEST:
                 entries.append(lane.refuse(len(records), OVERFLOW))
             else:
                 entries.append(lane.admit(records))
@@ -176,27 +182,39 @@ class Gateway:
         self.room.measured(event.usage)
         held_bytes = sum([lane.held_bytes for lane in self.lanes])
         entries = self.room.forget(self._forgettable(), held_bytes)
-        short = self.room.short_bytes > 0
-        if short and not entries and self.room.overflow == DROP_OLDEST:
-            entries = self.room.drop_oldest(self._droppable())
+        effects: list[Effect] = []
+        if not entries and self.room.short_bytes > 0:
+            effects = self._become_full(now_ms)
+            if self.room.overflow == DROP_OLDEST:
+                entries = self.room.drop_oldest(self._droppable())
         if entries:
-            return [Append(entries), Sync()]
-        if short and self.room.overflow == DROP_NEWEST:
-            self._refusing = True
-        if short and self.room.overflow == BLOCK and not self.shut_reason:
-            self._remeasure_at_ms = now_ms + REMEASURE_MS
-            return self._shut("the journal is full") + self._pump(now_ms)
-        return self._reopened() + self._pump(now_ms)
+            return effects + [Append(entries), Sync()]
+        if self.room.reopens:
+            effects = self._become_roomy()
+        return effects + self._pump(now_ms)
 
-    def _reopened(self) -> "list[Effect]":
-        if not self.room.reopens:
+    def _become_full(self, now_ms: int) -> "list[Effect]":
+        if self._full:
             return []
-        self._refusing = False
-        if not self.shut_reason:
+        self._full = True
+        effects: list[Effect] = [
+            Report("warning", "journal_full", [("overflow", self.room.overflow)])
+        ]
+        if self.room.overflow == BLOCK:
+            self._remeasure_at_ms = now_ms + REMEASURE_MS
+            effects.extend(self._shut("the journal is full"))
+        return effects
+
+    def _become_roomy(self) -> "list[Effect]":
+        if not self._full:
             return []
-        self.shut_reason = ""
-        self._remeasure_at_ms = None
-        return [Resume(source) for source in self._sources]
+        self._full = False
+        effects: list[Effect] = [Report("info", "journal_has_room", [])]
+        if self.room.overflow == BLOCK:
+            self.shut_reason = ""
+            self._remeasure_at_ms = None
+            effects.extend([Resume(source) for source in self._sources])
+        return effects
 
     def _forgettable(self) -> "list[tuple[Lane, int]]":
         """Return each lane with the last number that may be forgotten."""
