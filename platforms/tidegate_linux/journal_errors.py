@@ -13,7 +13,7 @@ from tidegate.errors import (
 )
 
 # What an adapter catches: all that the world can do to it.  A TEXT that is no longer UTF-8 is rot.
-WORLD_ERRORS = (apsw.Error, OSError, UnicodeDecodeError)
+WORLD_ERRORS = (apsw.Error, OSError, UnicodeDecodeError, StorageError)
 
 _FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READONLY_NUMBERS = (errno.EROFS, errno.EACCES, errno.EPERM)

@@ -3,7 +3,9 @@
     journal.db, journal.db-wal, journal.db-shm   the database
     journal.lock       held by the running gateway; a second one is refused
     journal.ballast    space to give back when the disk is full
-    journal.suspect    SQLite has found the database damaged: the next start looks closely
+    journal.suspect    the database was found damaged: the next start salvages it
+    journal.salvage    a salvage has begun, and into which folder the damaged files go
+    damaged-1, …       damaged files, never touched again
 
 Why a ballast: in WAL mode a full disk allows nothing any more, not even a DELETE or the checkpoint
 that would make room.  Its blocks, given back, carry the first checkpoint and small transactions, so
@@ -31,6 +33,7 @@ BALLAST_BYTES_MAX = 4 * 1024 * 1024
 BALLAST_SHARE = 32  # Of the journal's limit and of the free space: a small disk gets a small one.
 INDEX_BYTES = 32 * 1024  # For a log of 4,000 pages; a larger one grows its index itself.
 BALLAST_SCARCE_SHARE = 4  # No ballast is set aside that would take more than this of what is left.
+DAMAGED_MAX = 8  # Damaged databases that are kept; a medium that damages more is not to be trusted.
 _REWRITE_BYTES = 1024 * 1024
 
 
@@ -41,7 +44,10 @@ class JournalFolder:
         self.path = path
         self.database = path / "journal.db"
         self.log = path / "journal.db-wal"
+        self._index = path / "journal.db-shm"
         self._ballast = path / "journal.ballast"
+        self._suspect = path / "journal.suspect"
+        self._salvage = path / "journal.salvage"
         self._lock_fd = -1
         self._index_fd = -1
 
@@ -62,22 +68,16 @@ class JournalFolder:
         self._say_who()
 
     def unlock(self) -> None:
-        """Let others have the folder; the connection is closed by now."""
-        if self._index_fd >= 0:
-            os.close(self._index_fd)
-            self._index_fd = -1
+        """Let others have the folder."""
+        self.release_index()
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
     def sync(self) -> None:
         """Make names in the folder durable, and the folder's own name."""
-        for path in (self.path, self.path.parent):
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+        _sync_folder(self.path)
+        _sync_folder(self.path.parent)
 
     def rewrite_log(self) -> None:
         """Write a log that was left behind once more and sync it; see the module's text."""
@@ -100,13 +100,18 @@ class JournalFolder:
     def allocate_index(self) -> None:
         """Give the open database's log index blocks of its own.
 
-        The descriptor stays open until `unlock`: to close it would let go of SQLite's locks on that
-        file, because POSIX locks belong to the process and end with any close.
+        The descriptor stays open until `release_index`: to close it would let go of SQLite's locks
+        on that file, because POSIX locks belong to the process and end with any close.
         """
-        index = self.path / "journal.db-shm"
-        if self._index_fd < 0 and index.exists():
-            self._index_fd = os.open(index, os.O_RDWR | os.O_CLOEXEC)
+        if self._index_fd < 0 and self._index.exists():
+            self._index_fd = os.open(self._index, os.O_RDWR | os.O_CLOEXEC)
             os.posix_fallocate(self._index_fd, 0, INDEX_BYTES)
+
+    def release_index(self) -> None:
+        """Let go of the log's index; the connection is closed by now."""
+        if self._index_fd >= 0:
+            os.close(self._index_fd)
+            self._index_fd = -1
 
     def free_bytes(self) -> int:
         """Return what this user may still write on the medium."""
@@ -136,14 +141,83 @@ class JournalFolder:
         self._ballast.unlink()
         return True
 
+    @property
+    def needs_salvage(self) -> bool:
+        """Tell whether the database was found damaged, or a salvage was interrupted."""
+        return self._suspect.exists() or self._salvage.exists()
+
+    def set_aside(self) -> Path:
+        """Move the damaged files away and return where; goes on where a power cut ended it.
+
+        The database moves last: once it is there, what stands in its place is the unfinished new
+        one, from which nothing was acknowledged yet.
+        """
+        if not self._salvage.exists():
+            self._write_down(self._salvage, self._unused_name())
+        aside = self.path / self._salvage.read_text()
+        aside.mkdir(exist_ok=True)
+        if (aside / self.database.name).exists():
+            self.log.unlink(missing_ok=True)
+            self.database.unlink(missing_ok=True)
+        for path in (self.log, self.database):
+            if path.exists():
+                path.rename(aside / path.name)
+        self._index.unlink(missing_ok=True)
+        _sync_folder(aside)
+        self.sync()
+        return aside
+
+    def salvaged(self) -> None:
+        """Note that the new database is whole."""
+        self._suspect.unlink(missing_ok=True)
+        self._salvage.unlink(missing_ok=True)
+        self.sync()
+
+    def set_stray_log_aside(self) -> None:
+        """Move a log away whose database is gone: SQLite would play it into a new one."""
+        if self.log.exists() and not self.database.exists():
+            aside = self.path / self._unused_name()
+            aside.mkdir()
+            self.log.rename(aside / self.log.name)
+            self._index.unlink(missing_ok=True)
+            self.sync()
+
+    def _unused_name(self) -> str:
+        for number in range(1, DAMAGED_MAX + 1):
+            if not (self.path / f"damaged-{number}").exists():
+                return f"damaged-{number}"
+        raise JournalError(
+            f"the journal was found damaged for the {DAMAGED_MAX + 1}th time",
+            f"replace the medium; the folders damaged-1 to damaged-{DAMAGED_MAX} in {self.path}"
+            " hold what was set aside, and may be removed",
+        )
+
+    def _write_down(self, path: Path, text: str) -> None:
+        """Write a small file whole or not at all."""
+        unfinished = path.with_suffix(".unfinished")
+        with unfinished.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+        self.sync()
+
     def suspect(self) -> None:
         """Leave word for the next start that the database looked damaged."""
         # Where even that fails, the damage is found again.
         with contextlib.suppress(OSError):
-            (self.path / "journal.suspect").touch()
+            self._suspect.touch()
 
     def _say_who(self) -> None:
         # For the other one's error only: on a full disk the lock holds without it.
         with contextlib.suppress(OSError):
             os.ftruncate(self._lock_fd, 0)
             os.pwrite(self._lock_fd, f"{os.getpid()}\n".encode("ascii"), 0)
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

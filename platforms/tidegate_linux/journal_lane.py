@@ -13,16 +13,19 @@ from tidegate.journal import Admitted, Dropped, LaneState, Released
 from tidegate.record import OVERHEAD_BYTES
 from tidegate_linux.journal_reading import LANE_COLUMNS, first_gap, lane_gaps, stored_hash
 from tidegate_linux.journal_schema import LANE_SHIFT
-from tidegate_linux.journal_sql import all_rows, one_row
+from tidegate_linux.journal_sql import all_rows, one_row, seal_of, unsealed
 from tidegate_linux.journal_topics import Topics
 
 _NAMES = ", ".join(LANE_COLUMNS)
-_LOAD = f"SELECT {_NAMES} FROM lane ORDER BY number"  # noqa: S608 - our own names.
+_LOAD = f"SELECT {_NAMES}, seal FROM lane ORDER BY number"  # noqa: S608 - our own names.
 _FIGURES = ", ".join([f"{name} = ?" for name in LANE_COLUMNS])
-_STORE = f"UPDATE lane SET {_FIGURES} WHERE number = ?"  # noqa: S608 - our own names.
+_STORE = f"UPDATE lane SET {_FIGURES}, seal = ? WHERE number = ?"  # noqa: S608 - our own names.
 _INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # total(), not sum(): where rot made a text of a number, sum() of it may raise.
-_COUNT = "SELECT count(*), CAST(total(bytes) AS INTEGER) FROM record WHERE id BETWEEN ? AND ?"
+_BYTES = "SELECT CAST(total(bytes) AS INTEGER) FROM record WHERE id BETWEEN ? AND ?"
+_GAP_NUMBERS = """
+SELECT CAST(total(id - max(first, ?) + 1) AS INTEGER) FROM gap WHERE id BETWEEN ? AND ?
+"""
 _SET_ASIDE = """
 INSERT INTO quarantine
     (lane, epoch, seq, reason, hash, boot, ticks_ms, topic, flags, payload, properties)
@@ -88,7 +91,8 @@ class StoredLane:
     def store(self, connection: apsw.Connection) -> None:
         """Write the figures back."""
         figures = [getattr(self, name) for name in LANE_COLUMNS]
-        connection.execute(_STORE, (*figures, self.number))
+        seal = seal_of(figures, sorted(self.dropped.items(), key=repr))
+        connection.execute(_STORE, (*figures, seal, self.number))
         connection.execute("DELETE FROM dropped WHERE lane = ?", (self.number,))
         counts = [(self.number, reason, count) for reason, count in self.dropped.items()]
         connection.executemany("INSERT INTO dropped VALUES (?, ?, ?)", counts)
@@ -125,7 +129,10 @@ class StoredLane:
         """Count what the receiver has applied; the rows stay."""
         if not self.through <= entry.through <= self.last:
             raise ValueError(f"{self.lane}: released {entry.through} behind {self.through}")
-        self._hold_no_longer(connection, self.through + 1, entry.through)
+        first, last = self.through + 1, entry.through
+        # By number, not by row: a row that rot has eaten, or moved, was held once and no more.
+        self.held_records -= last - first + 1 - self._gaps_within(connection, first, last)
+        self.held_bytes -= self._bytes_within(connection, first, last)
         self.through = entry.through
         self.delivered += entry.delivered
 
@@ -142,16 +149,17 @@ class StoredLane:
             # Where rot has eaten the row nobody knows; the row behind the gap then cannot be
             # verified, and is found damaged as well.
             hash_at = stored_hash(connection, self, last) or 0
+        counted = max(0, last - max(first, self.through + 1) + 1)
         if within:
-            self._hold_no_longer(connection, max(first, self.through + 1), last)
+            self.held_records -= counted
+            self.held_bytes -= self._bytes_within(connection, max(first, self.through + 1), last)
             self._delete(connection, first, last, entry.reason if entry.kept else None)
         else:
             self.last, self.last_hash = last, hash_at
         self._add_gap(connection, first, last, hash_at, entry.reason, entry.kept)
-        counted = last - max(first, self.through + 1) + 1
-        if counted > 0 and entry.kept:
+        if entry.kept:
             self.quarantined += counted
-        elif counted > 0:
+        elif counted:
             self.dropped[entry.reason] = self.dropped.get(entry.reason, 0) + counted
 
     def forget(self, connection: apsw.Connection, through: int) -> None:
@@ -183,12 +191,20 @@ class StoredLane:
             else:
                 self.dropped[reason] = count
 
-    def _hold_no_longer(self, connection: apsw.Connection, first: int, last: int) -> None:
-        if first > last:
-            return
-        count, size = one_row(connection, _COUNT, (self.key(first), self.key(last)))
-        self.held_records -= count
-        self.held_bytes -= size
+    def _bytes_within(self, connection: apsw.Connection, first: int, last: int) -> int:
+        """Return the bytes of the rows in `first..last`."""
+        size: int = one_row(connection, _BYTES, (self.key(first), self.key(last)))[0]
+        return size
+
+    def _gaps_within(self, connection: apsw.Connection, first: int, last: int) -> int:
+        """Return how many numbers of `first..last` lie in gaps."""
+        keys = (self.key(first), self.key(first), self.key(last))
+        inside: int = one_row(connection, _GAP_NUMBERS, keys)[0]
+        # One more may begin inside and end behind.
+        behind = first_gap(connection, self, last + 1)
+        if behind is not None and behind.first <= last:
+            inside += last - max(behind.first, first) + 1
+        return inside
 
     def _delete(
         self, connection: apsw.Connection, first: int, last: int, reason: "str | None"
@@ -221,18 +237,19 @@ class StoredLane:
             if before is not None:
                 first_key = before[0]
                 connection.execute("DELETE FROM gap WHERE id = ?", (self.key(first) - 1,))
-        connection.execute(
-            "INSERT INTO gap VALUES (?, ?, ?, ?, ?)",
-            (self.key(last), first_key, hash_at, reason, kept),
-        )
+        gap = (self.key(last), first_key, hash_at, reason, int(kept))
+        connection.execute("INSERT INTO gap VALUES (?, ?, ?, ?, ?, ?)", (*gap, seal_of(*gap)))
 
 
 def load_lanes(connection: apsw.Connection) -> "dict[str, StoredLane]":
     """Return the lanes by name, in the order in which they were made."""
     lanes = {}
     for row in all_rows(connection, _LOAD):
-        lane = StoredLane(*row)
-        lane.dropped = dict(all_rows(connection, _DROPPED, (lane.number,)))
+        *figures, seal = row
+        lane = StoredLane(*figures)
+        for counted in all_rows(connection, _DROPPED, (lane.number,)):
+            lane.dropped[counted[0]] = counted[1]
+        unsealed("lane", (figures, sorted(lane.dropped.items(), key=repr), seal))
         lanes[lane.lane] = lane
     return lanes
 
@@ -240,3 +257,5 @@ def load_lanes(connection: apsw.Connection) -> "dict[str, StoredLane]":
 def add_lane(connection: apsw.Connection, lane: str, epoch: str) -> None:
     """Make a lane that has not been there before."""
     connection.execute("INSERT INTO lane (lane, epoch) VALUES (?, ?)", (lane, epoch))
+    number = connection.last_insert_rowid()
+    StoredLane(number, lane, epoch, *[0] * (len(LANE_COLUMNS) - 3)).store(connection)

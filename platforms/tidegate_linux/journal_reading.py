@@ -14,7 +14,7 @@ from tidegate.limits import BATCH_GAPS_MAX
 from tidegate.record import Record, fold, size_bytes
 from tidegate.span import Gap, Span, assemble
 from tidegate_linux.journal_schema import LANE_SHIFT
-from tidegate_linux.journal_sql import all_rows, one_row
+from tidegate_linux.journal_sql import all_rows, one_row, unsealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,12 +38,14 @@ FROM record LEFT JOIN topic ON topic.id = record.topic
 WHERE record.id BETWEEN ? AND ? ORDER BY record.id LIMIT ?
 """
 _RECENT = """
-SELECT boot, ticks_ms, CAST(properties AS BLOB) FROM record
+SELECT CAST(boot AS INTEGER), CAST(ticks_ms AS INTEGER), CAST(properties AS BLOB) FROM record
 WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?
 """
-_GAPS = "SELECT first, id, hash, reason FROM gap WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-_BOOT = "SELECT number, identity, offset_ms, quality FROM boot WHERE number = ?"
-_BOOTS = "SELECT number, identity, offset_ms, quality FROM boot ORDER BY number"
+_GAPS = """
+SELECT id, first, hash, reason, kept, seal FROM gap WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
+"""
+_BOOTS = "SELECT number, identity, offset_ms, quality, seal FROM boot ORDER BY number"
+_BOOT = "SELECT number, identity, offset_ms, quality, seal FROM boot WHERE number = ?"
 _AUDIT = "SELECT count(*), CAST(total(bytes) AS INTEGER) FROM record WHERE id BETWEEN ? AND ?"
 
 
@@ -104,11 +106,14 @@ def read_journal_state(
 ) -> JournalState:
     """Return all that a gateway starts from."""
     meta = dict(all_rows(connection, "SELECT name, value FROM meta"))
+    node = unsealed("meta", (meta.get("node"), meta.get("node_seal")))[0]
+    day, sent_bytes = meta.get("spent_day"), meta.get("spent_bytes")
+    known = isinstance(day, int) and isinstance(sent_bytes, int)
     return JournalState(
-        meta["node"],
+        node,
         [lane.state(connection) for lane in lanes],
-        [Boot(*row) for row in all_rows(connection, _BOOTS)],
-        Spent(meta.get("spent_day", 0), meta.get("spent_bytes", 0)),
+        [Boot(*unsealed("boot", row)) for row in all_rows(connection, _BOOTS)],
+        Spent(day, sent_bytes) if known else Spent(0, 0),
         _recent(connection, lanes, recent_max),
     )
 
@@ -183,7 +188,10 @@ def _boots(connection: apsw.Connection, numbers: "set[int]") -> "dict[int, Boot]
     boots = {}
     for number in numbers:
         found = one_row(connection, _BOOT, (number,))
-        boots[number] = forgotten_boot(number) if found is None else Boot(*found)
+        if found is None:
+            boots[number] = forgotten_boot(number)
+        else:
+            boots[number] = Boot(*unsealed("boot", found))
     return boots
 
 
@@ -195,12 +203,13 @@ def _recent(
     for lane in lanes:
         bounds = (lane.key(0), _highest(lane), recent_max)
         kept.extend(reversed(all_rows(connection, _RECENT, bounds)))
-    kept.sort(key=lambda row: (row[0], row[1]))
-    return [row[2] for row in kept[-recent_max:]]
+    kept.sort(key=lambda row: (row[0] or 0, row[1] or 0))
+    # Where rot has made a NULL, there is no identity to find again.
+    return [row[2] or b"" for row in kept[-recent_max:]]
 
 
-def _gap(lane: "StoredLane", row: "tuple[int, int, int, str]") -> Gap:
-    first, last, hash_at, reason = row
+def _gap(lane: "StoredLane", row: "tuple[object, ...]") -> Gap:
+    last, first, hash_at, reason, _ = unsealed("gap", row)
     return Gap(first - lane.key(0), last - lane.key(0), hash_at, reason)
 
 

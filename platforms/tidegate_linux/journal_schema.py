@@ -7,12 +7,17 @@ A row's `id` is `lane number << 48 | row`.  Rows of a lane are numbered for ever
 calls `seq` is `row - lane.base`, so that a lane that goes on under a new epoch renumbers nothing.
 A gap's `id` is that of its last number.  Why so: docs/decisions/0010-journal-key.md.
 
+SQLite does not notice bit rot.  Records are protected by the running hash, every other row that
+decides about records by a checksum in its column `seal`.
+
 Must change together: `VERSION`, the tables, `journal_lane` and `journal_reading`.
 """
 
 import apsw
 
+from tidegate.errors import STORAGE_CORRUPT, StorageError
 from tidegate_linux.journal_errors import JournalError
+from tidegate_linux.journal_sql import seal_of
 
 APPLICATION_ID = 0x54444754  # "TDGT"; file(1) and we ourselves tell by it whose database this is.
 VERSION = 1
@@ -36,7 +41,8 @@ CREATE TABLE lane (
     delivered INTEGER NOT NULL DEFAULT 0,
     quarantined INTEGER NOT NULL DEFAULT 0,
     held_records INTEGER NOT NULL DEFAULT 0,
-    held_bytes INTEGER NOT NULL DEFAULT 0
+    held_bytes INTEGER NOT NULL DEFAULT 0,
+    seal INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE dropped (
@@ -48,7 +54,8 @@ CREATE TABLE boot (
     number INTEGER PRIMARY KEY,
     identity TEXT NOT NULL,
     offset_ms INTEGER NOT NULL,
-    quality INTEGER NOT NULL
+    quality INTEGER NOT NULL,
+    seal INTEGER NOT NULL
 );
 
 CREATE TABLE topic (
@@ -76,7 +83,8 @@ CREATE TABLE gap (
     first INTEGER NOT NULL,
     hash INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    kept INTEGER NOT NULL
+    kept INTEGER NOT NULL,
+    seal INTEGER NOT NULL
 );
 
 CREATE TABLE quarantine (
@@ -142,7 +150,8 @@ def create_tables(connection: apsw.Connection, node: str) -> None:
     """Make an empty database a journal, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(TABLES + VIEWS)
-    connection.execute("INSERT INTO meta VALUES ('node', ?)", (node,))
+    name = [("node", node), ("node_seal", seal_of(node))]
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", name)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
@@ -150,7 +159,11 @@ def create_tables(connection: apsw.Connection, node: str) -> None:
 
 def check_version(connection: apsw.Connection) -> None:
     """Refuse a database that is not a journal, or one that a newer Tidegate has made."""
-    if connection.pragma("application_id") != APPLICATION_ID:
+    mark = connection.pragma("application_id")
+    if mark != APPLICATION_ID:
+        empty = mark == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        if empty or (mark ^ APPLICATION_ID).bit_count() == 1:
+            raise StorageError(STORAGE_CORRUPT, "the database has lost its first page")
         raise JournalError(
             "the journal's database was not made by Tidegate",
             "give the node another data folder, or move that file away",
