@@ -31,6 +31,14 @@ VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 BATCH_BYTES_MAX = 1 << 16
 SEED = 0x5EED
 STREAM = parse_stream("00c0ffee00c0ffee.5f3759df5f3759df.main")
+GOOD_RECEIPT = {
+    "stream": str(STREAM),
+    "first": 3,
+    "last": 8,
+    "through": 9,
+    "hash": "0000abcd",
+    "generation": "feedfacecafebeef",
+}
 
 
 def batch(data):
@@ -111,11 +119,21 @@ def segment(data):
 
 
 def receipt(data):
-    """The JSON of an answer."""
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        return
+    """The JSON of an answer: as it came, and a right receipt with some fields changed by it."""
+    with contextlib.suppress(ValueError, RecursionError):
+        _receipt(json.loads(data))
+    fields = dict(GOOD_RECEIPT, at=4, hash_at="000000ff")
+    names = sorted(fields)
+    for part in data.split(b"\n")[:4]:
+        name = names[part[0] % len(names)] if part else "stream"
+        try:
+            fields[name] = json.loads(part[1:])
+        except (ValueError, RecursionError):
+            fields[name] = part[1:].decode("latin-1")
+    _receipt(fields)
+
+
+def _receipt(fields):
     try:
         found = read_receipt(STREAM, fields)
     except ProtocolError:
@@ -239,6 +257,7 @@ def _receipt_seeds():
     file = _vectors("receipts")
     for fields in file["receipts"] + file["standings"]:
         yield json.dumps(fields).encode()
+    yield b"a9\nb00000000\nc8"
 
 
 def _settings_seeds():
