@@ -120,8 +120,11 @@ def segment(data):
 
 def receipt(data):
     """The JSON of an answer: as it came, and a right receipt with some fields changed by it."""
-    with contextlib.suppress(ValueError, RecursionError):
-        _receipt(json.loads(data))
+    try:
+        whole = json.loads(data)
+    except (ValueError, RecursionError):
+        whole = None
+    _receipt(whole)
     fields = dict(GOOD_RECEIPT, at=4, hash_at="000000ff")
     names = sorted(fields)
     for part in data.split(b"\n")[:4]:
