@@ -11,8 +11,6 @@ Effects are carried out in order.  When the journal refuses one, the rest of tha
 so no acknowledgement can overtake a failed commit; the journal is closed and opened anew.
 """
 
-from collections import deque
-
 from tidegate.effects import (
     Acknowledge,
     Append,
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
     from tidegate.ports import Deliver, Link, Observer, Source
     from tidegate.record import Record
 
-# What a list of effects gives rise to, at most: one answer for each lane's read and a `Stored`.
-EVENTS_MAX = 256
 REOPEN_MS_MIN = 100  # A passing fault is over at once,
 REOPEN_MS_MAX = 10_000  # a full disk is looked at six times a minute.
 
@@ -62,15 +58,18 @@ class Engine:
     ) -> None:
         self._gateway = gateway
         self._open_journal = open_journal
-        self._sources = {source.name: source for source in sources}
+        self._sources = sources
+        self._source_of = {source.name: source for source in sources}
         self._link = link
         self._observer = observer
         self._journal: Journal | None = None
         self._started: set[str] = set()
-        self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
+        # What is still to be handled: at most an answer for each lane and a `Stored` a list.
+        self._events: list[Event] = []
         self._deliver: Deliver | None = None
         self._reopen_at_ms: int | None = None
         self._reopen_delay_ms = REOPEN_MS_MIN
+        self._opened_at_ms = 0
 
     def start(self, deliver: "Deliver", now_ms: int) -> None:
         """Open the journal, then the sources; `deliver` takes events from any thread."""
@@ -117,7 +116,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the sources, the link and the journal; all that was acknowledged is durable."""
-        for source in self._sources.values():
+        for source in self._sources:
             source.close()
         if self._link is not None:
             self._link.close()
@@ -130,7 +129,7 @@ class Engine:
 
         Admitting it would be right as well, but would make a second copy of each message.
         """
-        if arrival.generation == self._sources[arrival.source].generation:
+        if arrival.generation == self._source_of[arrival.source].generation:
             return arrival
         unpromised = [message for message in arrival.messages if message.token is None]
         return Arrived(arrival.source, arrival.generation, unpromised)
@@ -141,6 +140,7 @@ class Engine:
     def _reopen(self, now_ms: int) -> None:
         try:
             self._journal = self._open_journal()
+            self._opened_at_ms = now_ms
             state = self._journal.recover()
         except StorageError as error:
             self._fail(error, now_ms)
@@ -148,15 +148,15 @@ class Engine:
         self._handle(Recovered(state), now_ms)
 
     def _handle(self, event: "Event", now_ms: int) -> None:
-        """Hand `event` to the gateway, then carry out its effects and all that follows from them."""
+        """Hand `event` to the gateway; carry out its effects and all that follows from them."""
         self._events.append(event)
         while self._events:
-            effects = self._gateway.handle(self._events.popleft(), now_ms)
+            effects = self._gateway.handle(self._events.pop(0), now_ms)
             try:
                 for effect in effects:
                     self._carry_out(effect)
             except StorageError as error:
-                self._events = deque(maxlen=EVENTS_MAX)
+                self._events = []
                 self._fail(error, now_ms)
 
     def _fail(self, error: StorageError, now_ms: int) -> None:
@@ -164,6 +164,10 @@ class Engine:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+            if now_ms - self._opened_at_ms >= REOPEN_MS_MAX:
+                # That one was good for a while.  One commit would prove less: on a full disk a
+                # boot's entry fits where no message does, and each time the sources reconnect.
+                self._reopen_delay_ms = REOPEN_MS_MIN
         self._reopen_at_ms = now_ms + self._reopen_delay_ms
         self._reopen_delay_ms = min(REOPEN_MS_MAX, self._reopen_delay_ms * 2)
         for effect in self._gateway.handle(Failed(error.kind, error.detail), now_ms):
@@ -173,7 +177,7 @@ class Engine:
         if isinstance(effect, (Append, Sync, Fetch, Locate)):
             self._carry_out_on_journal(effect)
         elif isinstance(effect, Acknowledge):
-            self._sources[effect.source].acknowledge(effect.generation, effect.tokens)
+            self._source_of[effect.source].acknowledge(effect.generation, effect.tokens)
         elif isinstance(effect, (Query, Send)):
             assert self._link is not None, "a gateway without an uplink sends nothing"
             if isinstance(effect, Query):
@@ -182,7 +186,7 @@ class Engine:
                 self._link.send(effect.token, effect.batch)
         elif isinstance(effect, Pause):
             if effect.source in self._started:
-                self._sources[effect.source].pause(effect.reason)
+                self._source_of[effect.source].pause(effect.reason)
         elif isinstance(effect, Resume):
             self._resume(effect.source)
         else:
@@ -196,7 +200,6 @@ class Engine:
             journal.append(effect.entries)
         elif isinstance(effect, Sync):
             journal.sync()
-            self._reopen_delay_ms = REOPEN_MS_MIN
             self._events.append(Stored(journal.usage()))
         elif isinstance(effect, Fetch):
             span = journal.read(effect.lane, effect.first, effect.count_max, effect.bytes_max)
@@ -208,8 +211,8 @@ class Engine:
     def _resume(self, name: str) -> None:
         """Let a source in: for the first time once there is a journal to hold what it brings."""
         if name in self._started:
-            self._sources[name].resume()
+            self._source_of[name].resume()
             return
         self._started.add(name)
         assert self._deliver is not None
-        self._sources[name].start(self._deliver)
+        self._source_of[name].start(self._deliver)
