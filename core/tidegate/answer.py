@@ -18,9 +18,12 @@ _VERDICTS = (400, 406, 411, 415, 422)
 _LATER = (408, 425, 429)
 # What a hub says of bytes that were changed on the way, by a proxy or bad memory: our encoder makes
 # no such thing, and the next try may come through whole.
-_DAMAGED_ON_THE_WAY = ("bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate")
-# What it says of a form it does not know: a hub to be updated, no fault of the data.
-_UNKNOWN_FORM = ("unknown-version", "no-deflate")
+_DAMAGED_ON_THE_WAY = (
+    "bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate", "bad-hash",
+)  # fmt: skip
+# What it says of a form it does not know (a hub to be updated) or of a batch that came to the wrong
+# address (a proxy that rewrites paths): no fault of the data.
+_NO_FAULT_OF_DATA = ("unknown-version", "no-deflate", "bad-stream", "foreign-stream")
 
 
 def judge(status: int, fields: object, of_batch: bool) -> str:
@@ -34,7 +37,7 @@ def judge(status: int, fields: object, of_batch: bool) -> str:
     if status == 413 and of_batch:
         return TOO_LARGE
     word = refusal_word(fields)
-    if status not in _VERDICTS or word is None or word in _UNKNOWN_FORM:
+    if status not in _VERDICTS or word is None or word in _NO_FAULT_OF_DATA:
         return REFUSED
     if word in _DAMAGED_ON_THE_WAY:
         return LATER

@@ -64,7 +64,7 @@ class Session:
 
     def prepare(self, method: str, url: str, body: bytes | None) -> requests.PreparedRequest:
         """Return a request that is ready to be sent."""
-        headers = {} if body is None else {"Content-Type": "application/octet-stream"}
+        headers = {} if body is None else {"Content-Type": "application/vnd.tidegate.batch"}
         return self._session.prepare_request(
             requests.Request(method, url, headers=headers, data=body)
         )

@@ -34,13 +34,19 @@ def test_a_verdict_on_data_needs_a_hubs_own_word():
 
 
 def test_bytes_that_were_changed_on_the_way_are_sent_again():
-    for word in ("bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate"):
+    words = ("bad-checksum", "bad-magic", "bad-length", "bad-flags", "bad-deflate", "bad-hash")
+    for word in words:
         assert judge(422, {"error": word}, True) == LATER, word
 
 
 def test_a_hub_that_does_not_know_our_form_is_to_be_updated():
     for word in ("unknown-version", "no-deflate"):
         assert judge(415, {"error": word}, True) == REFUSED, word
+
+
+def test_a_batch_at_the_wrong_address_blames_no_record():
+    for word in ("bad-stream", "foreign-stream"):
+        assert judge(422, {"error": word}, True) == REFUSED, word
 
 
 def test_only_a_batch_can_be_too_large():
