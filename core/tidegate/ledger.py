@@ -11,16 +11,16 @@ applied once.
 
 from collections import namedtuple
 
-from tidegate.span import Gap, hash_within
+from tidegate.span import hash_within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.record import Record
-    from tidegate.span import Span
+    from tidegate.span import Gap, Span
 
 APPLY = "apply"  # Write what the verdict names, then move the cursor.
 KNOWN = "known"  # All of it was applied before: answer with the cursor.
-AHEAD = "ahead"  # Something before it is missing: the sender must go back to `cursor.through + 1`.
+AHEAD = "ahead"  # It does not join on: the sender must go on at `cursor.through + 1`.
 FORK = "fork"  # Another history under the same name: the sender must open a new epoch.
 
 
@@ -64,13 +64,17 @@ def examine(cursor: Cursor, span: "Span") -> Verdict:
         return _nothing(FORK, cursor)
     if span.last <= cursor.through:
         return _nothing(KNOWN, cursor)
+    if own_hash is None and span.first <= cursor.through:
+        # The cursor lies inside a gap of the span: nothing proves that what was applied up to there
+        # is the same history.  The sender compares in front of its gap and goes on behind us.
+        return _nothing(AHEAD, cursor)
     gaps = []
     skipped = expected - span.first
     for gap in span.gaps:
         if gap.last >= expected:
-            gaps.append(Gap(max(gap.first, expected), gap.last, gap.hash_at, gap.reason))
-        if gap.first < expected:
-            skipped -= min(gap.last, cursor.through) - gap.first + 1
+            gaps.append(gap)
+        else:
+            skipped -= gap.last - gap.first + 1
     return Verdict(
         APPLY,
         Cursor(span.last, span.hash_after),
