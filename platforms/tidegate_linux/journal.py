@@ -21,6 +21,7 @@ from tidegate_linux.journal_connection import connect, connect_readonly, create_
 from tidegate_linux.journal_errors import WORLD_ERRORS, JournalError, storage_error
 from tidegate_linux.journal_folder import JournalFolder
 from tidegate_linux.journal_lane import add_lane, load_lanes
+from tidegate_linux.journal_log import mended
 from tidegate_linux.journal_reading import read_journal_state
 from tidegate_linux.journal_salvage import Salvage, Wreck
 from tidegate_linux.journal_store import SqliteJournal
@@ -131,6 +132,7 @@ class _Opening:
         """Set the damaged database aside and fill a new one from it; a power cut starts it over."""
         home = self.home
         aside = home.set_aside()
+        _mend_log(aside / home.log.name)
         wreck = Wreck(aside / home.database.name, self._lanes)
         try:
             lanes = [lane for lane in wreck.lane_names if lane not in self._lanes]
@@ -148,6 +150,24 @@ class _Opening:
             wreck.close()
         home.salvaged()
         return Salvage(aside, wreck.records, wreck.lost)
+
+
+def _mend_log(log: Path) -> None:
+    """Mend a damaged log that was set aside, and keep the damaged one beside it."""
+    unfinished, damaged = log.with_name("mended"), log.with_name(f"{log.name}.damaged")
+    if damaged.exists():
+        # A power cut has come between the two renames below, or behind them.
+        if unfinished.exists():
+            unfinished.rename(log)
+        return
+    content = mended(log) if log.exists() else None
+    if content is not None:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        log.rename(damaged)
+        unfinished.rename(log)
 
 
 def _complete(connection: apsw.Connection, lanes: "list[str]") -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import apsw
 
-from tidegate.errors import STORAGE_IO, StorageError
+from tidegate.errors import STORAGE_CORRUPT, STORAGE_IO, StorageError
 from tidegate_linux.journal_folder import JournalFolder
+from tidegate_linux.journal_log import PAGE_BYTES, is_damaged
 from tidegate_linux.journal_schema import check_version, create_tables
 
-PAGE_BYTES = 4096
 CACHE_KIB = 4096  # Of pages in memory; the backlog's size changes nothing in it (P6).
 BUSY_MS = 5000  # For somebody who writes with the sqlite3 shell while we run.
 READER_MS = 200  # For somebody who reads when we start or end.
@@ -44,6 +44,9 @@ def connect(database: Path, limit_bytes: int, vfs: "str | None" = None) -> apsw.
         headroom_bytes = max(HEADROOM_BYTES, limit_bytes // HEADROOM_SHARE)
         # Not stored in the database: set at every open.
         connection.pragma("max_page_count", (limit_bytes + headroom_bytes) // PAGE_BYTES)
+        frames_taken, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        if is_damaged(database.with_name(f"{database.name}-wal"), max(0, frames_taken)):
+            raise StorageError(STORAGE_CORRUPT, "the log is damaged in front of its end")
         # After a failed sync this is what proves that the medium takes writes again.  A reader in
         # the way is no error: the log itself was synced.
         empty_log(connection)

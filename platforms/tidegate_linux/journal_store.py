@@ -31,10 +31,11 @@ from tidegate.journal import (
     Spent,
     Usage,
 )
-from tidegate_linux.journal_connection import PAGE_BYTES, empty_log
+from tidegate_linux.journal_connection import empty_log
 from tidegate_linux.journal_errors import WORLD_ERRORS, storage_error
 from tidegate_linux.journal_folder import JournalFolder
 from tidegate_linux.journal_lane import StoredLane, load_lanes
+from tidegate_linux.journal_log import PAGE_BYTES
 from tidegate_linux.journal_reading import (
     LaneAudit,
     audit_lane,

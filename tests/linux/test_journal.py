@@ -14,8 +14,9 @@ from tidegate.errors import STORAGE_IO, StorageError
 from tidegate.journal import OVERFLOW, Booted, Dropped, Forgotten, Released
 from tidegate.record import Record
 from tidegate_linux.journal import open_journal, read_state
-from tidegate_linux.journal_connection import PAGE_BYTES, connect
+from tidegate_linux.journal_connection import connect
 from tidegate_linux.journal_errors import JournalError
+from tidegate_linux.journal_log import PAGE_BYTES
 from tidegate_linux.journal_schema import VERSION
 from tidegate_linux.journal_store import CHECKPOINT_PAGES_MAX
 
