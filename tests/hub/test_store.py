@@ -82,7 +82,8 @@ def test_random_resends_with_gaps_end_in_the_whole_stream(store, database):
         first = chance.randrange(max(1, through - 30), through + 2)
         last = min(300, first + chance.randrange(60))
         applied = store.apply(node.batch(first, last), "a", NOW_MS)
-        assert applied.kind in (APPLY, KNOWN)
+        # Batches here end inside gaps too; from before such an end, nothing can be compared there.
+        assert applied.kind in (APPLY, KNOWN, AHEAD)
         through = applied.cursor.through
     assert stored(database) == expected(node, 300)
     # A gap that was cut by a batch's end stands in parts; together they cover the same numbers.
