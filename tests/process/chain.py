@@ -46,6 +46,7 @@ class Chain:
         persistence: str = "none",
         data: "Path | None" = None,
         uplink: "dict[str, object] | None" = None,
+        starts_gateway: bool = True,
     ) -> None:
         (folder / "hub").mkdir()
         self.broker = Broker(folder / "broker", persistence=persistence, options=QUEUE)
@@ -55,6 +56,7 @@ class Chain:
         self._folder = folder
         self._data = data
         self._uplink = uplink
+        self._starts_gateway = starts_gateway
         self._stack = contextlib.ExitStack()
         self._publishers: list[Publisher] = []
 
@@ -66,9 +68,10 @@ class Chain:
             self.broker_line = stack.enter_context(Proxy(self.broker.port, self.tap))
             self.hub_line = stack.enter_context(Proxy(int(self.hub.url.rpartition(":")[2])))
             self.gateway = self._make_gateway()
-            self.spawn_gateway()
             stack.push(self.gateway)
-            self.wait_connected()
+            if self._starts_gateway:
+                self.spawn_gateway()
+                self.wait_connected()
             self._stack = stack.pop_all()
         return self
 
@@ -129,6 +132,13 @@ class Chain:
             self.restarts_s.append(time.monotonic() - self._spawned_s)
             self._spawned_s = 0.0
 
+    def wait_reconnected(self, known: int) -> None:
+        """Wait until the gateway has made a connection behind the `known` first ones, by itself."""
+        deadline = time.monotonic() + SETTLE_S
+        while self.broker_line.connections <= known:
+            assert time.monotonic() < deadline, f"no connection:\n{self.gateway.log()}"
+            time.sleep(0.01)
+
     def pause(self, seconds: float) -> None:
         """Let time go by; the gateway must not end by itself meanwhile."""
         time.sleep(seconds)
@@ -161,6 +171,17 @@ class Chain:
         self.wait_for(lambda: self._has_all(sent))
         self.gateway.wait(lambda status: status["backlog"]["records"] == 0, SETTLE_S)
         return self.judge(sent)
+
+    def settle_promised(self) -> Verdict:
+        """Wait until all that the gateway acknowledged to the broker is with the hub; judge it."""
+        self.wait_for(lambda: not self.missing())
+        self.gateway.wait(lambda status: status["backlog"]["records"] == 0, SETTLE_S)
+        return self.judge(self.sent)
+
+    def missing(self, before_s: float = float("inf")) -> set[bytes]:
+        """Return the payloads that the gateway acknowledged until then and the hub has not."""
+        promised = {each.payload for each in self.tap.acknowledged if each.at_s < before_s}
+        return promised - {bytes(row[0]) for row in self.hub.query("SELECT payload FROM records")}
 
     def _has_all(self, sent: dict[str, int]) -> bool:
         """Tell whether there are enough rows, and then whether these are the ones."""

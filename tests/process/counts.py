@@ -38,4 +38,4 @@ def spread(name: str, small: int, large: int, instances: int) -> pytest.MarkDeco
 
 def bound(trials: int) -> str:
     """Return what no failure in so many trials says of the rate of failures: the rule of three."""
-    return f"0 of {trials}: the rate is below {300 / trials:.2g} % with 95 % confidence"
+    return f"0 of {trials}: the rate is below {min(100, 300 / trials):.2g} % with 95 % confidence"

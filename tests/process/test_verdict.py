@@ -54,7 +54,7 @@ def test_a_changed_payload_topic_or_publisher_is_foreign():
 
 def test_a_hole_in_the_numbers_of_a_stream_is_found():
     rows = table([1, 2, 3, 4])
-    assert judge(rows[:2] + [(STREAM, 5, *rows[2][2:])], {"p1": 3}).holes == 2
+    assert judge([*rows[:2], (STREAM, 5, *rows[2][2:])], {"p1": 3}).holes == 2
 
 
 def test_only_what_is_sent_again_in_order_counts_as_whole():
