@@ -156,8 +156,7 @@ class Engine:
                 for effect in effects:
                     self._carry_out(effect)
             except StorageError as error:
-                self._events = []
-                self._fail(error, now_ms)
+                self._fail(error, now_ms)  # Whatever is still to be handled counts for nothing now.
 
     def _fail(self, error: StorageError, now_ms: int) -> None:
         """Give the journal up: what was appended since its last sync must count as lost."""

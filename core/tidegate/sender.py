@@ -121,14 +121,13 @@ class Sender:
             return self._retry_at_ms
         if self.state != READY or self._waiting_since_ms is None:
             return None
-        unsent = self.lane.last - self.next + 1
-        if (
-            self._suspects
-            or unsent >= self._pace.records
+        is_full = (
+            self.lane.last - self.next + 1 >= self._pace.records
             or self.lane.held_bytes >= self._pace.bytes
-        ):
-            return self._retry_at_ms
-        return max(self._retry_at_ms, self._waiting_since_ms + self._batch_age_ms)
+        )
+        if is_full or self._suspects:
+            return self._waiting_since_ms
+        return self._waiting_since_ms + self._batch_age_ms
 
     @property
     def flying_last(self) -> int:

@@ -150,6 +150,16 @@ def test_a_retained_message_that_says_what_is_known_is_skipped():
         assert result.acknowledgements == [Acknowledge("source", 1, [number])]
 
 
+def test_two_brokers_may_retain_different_states_of_one_topic():
+    one = admission()
+    for number, (source, payload, admitted) in enumerate(
+        (("one", b"on", 1), ("two", b"on", 1), ("one", b"on", 0), ("two", b"off", 1))
+    ):
+        retained = message(number, b"a", payload=payload, flags=RETAIN)
+        result = one.sort([arrived([retained], source)], 1)
+        assert len(result.records) == admitted, number
+
+
 def test_no_more_states_are_remembered_than_stated():
     one = admission()
     topics = [f"t/{number}".encode() for number in range(30)]

@@ -186,6 +186,8 @@ def test_a_refusal_is_asked_about_again_within_its_limits():
         now_ms = retry_at_ms
         assert room(one, now_ms) > 0
     assert events(one) == [("error", "link_held")]
+    one.succeeded(now_ms)
+    assert one.refused(now_ms, "status 401") <= now_ms + 2 * RETRY_HELD.delay_ms_min
 
 
 def test_outside_the_windows_only_urgent_streams_use_the_line():

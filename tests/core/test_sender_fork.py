@@ -82,13 +82,23 @@ def test_the_fork_is_found_exactly():
 
 
 def test_the_search_takes_few_queries_and_the_renewal_no_refused_batch():
-    for common, ours in ((0, 100), (1, 99), (50, 50), (99, 1), (37, 63), (500, 500)):
+    for delivered, common, ours in (
+        (0, 0, 100),
+        (0, 1, 99),
+        (0, 50, 50),
+        (0, 99, 1),
+        (0, 37, 63),
+        (0, 500, 500),
+        (1000, 1000, 3),  # What was released is common: it is not searched.
+        (1000, 1003, 2),
+    ):
         for theirs in (1, ours, 3 * ours):
-            rig = forked(common, theirs, ours)
+            rig = forked(common, theirs, ours, delivered)
             rig.pump()
             while rig.lane.epoch == "0000000000000001":
                 rig.answer(*rig.hub_says())
-            assert rig.hub.queries <= log2_up(common + ours) + 2, (common, ours, rig.hub.queries)
+            held = common - delivered + ours
+            assert rig.hub.queries <= log2_up(held) + 2, (common, ours, rig.hub.queries)
             assert rig.hub.posts == 0
             rig.deliver()
             assert rig.hub.posts == 1
