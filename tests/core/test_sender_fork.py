@@ -88,9 +88,9 @@ def test_the_search_takes_few_queries_and_the_renewal_no_refused_batch():
         (0, 50, 50),
         (0, 99, 1),
         (0, 37, 63),
-        (0, 500, 500),
-        (1000, 1000, 3),  # What was released is common: it is not searched.
-        (1000, 1003, 2),
+        (0, 150, 150),
+        (200, 200, 3),  # What was released is common: it is not searched.
+        (200, 203, 2),
     ):
         for theirs in (1, ours, 3 * ours):
             rig = forked(common, theirs, ours, delivered)
