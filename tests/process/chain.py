@@ -13,7 +13,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fixtures.broker import Broker
@@ -25,6 +25,7 @@ from fixtures.publisher import IDENTITY_NAME, Publisher
 from process.verdict import Verdict, judge
 
 SETTLE_S = 120.0
+PUBLISHER_WINDOW = 200
 WINDOW = 1000  # Messages the broker has in flight to the gateway, at most.
 QUEUE = ["max_queued_messages 0", f"max_inflight_messages {WINDOW}"]
 
@@ -92,17 +93,21 @@ class Chain:
         return gateway
 
     @contextlib.contextmanager
-    def load(self, publishers: int = 4, per_s: float = 300) -> Iterator[None]:
-        """Publish all the time; at the end of the context until all is acknowledged."""
+    def load(self, publishers: int = 4, per_s: float = 300, messages: int = 0) -> Iterator[None]:
+        """Publish all the time, or `messages` each; at the end until all is acknowledged."""
+        first = len(self._publishers)
         with contextlib.ExitStack() as stack:
-            for _ in range(publishers):
-                name = f"p{len(self._publishers) + 1}"
+            for number in range(first + 1, first + publishers + 1):
                 publisher = Publisher(
-                    self.broker.port, name, per_s, with_identity=self._with_identity
-                )
+                    self.broker.port, f"p{number}", per_s, PUBLISHER_WINDOW, messages,
+                    self._with_identity,
+                )  # fmt: skip
                 self._publishers.append(publisher)
                 stack.enter_context(publisher)
             yield
+            if messages:
+                for publisher in self._publishers[first:]:
+                    publisher.wait()
 
     @property
     def sent(self) -> dict[str, int]:
@@ -172,15 +177,22 @@ class Chain:
         self.gateway.wait(lambda status: status["backlog"]["records"] == 0, SETTLE_S)
         return self.judge(sent)
 
-    def settle_promised(self) -> Verdict:
+    def settle_promised(self, unless: "Sequence[tuple[float, float]]" = ()) -> Verdict:
         """Wait until all that the gateway acknowledged to the broker is with the hub; judge it."""
-        self.wait_for(lambda: not self.missing())
+        self.wait_for(lambda: not self.missing(unless))
         self.gateway.wait(lambda status: status["backlog"]["records"] == 0, SETTLE_S)
         return self.judge(self.sent)
 
-    def missing(self, before_s: float = float("inf")) -> set[bytes]:
-        """Return the payloads that the gateway acknowledged until then and the hub has not."""
-        promised = {each.payload for each in self.tap.acknowledged if each.at_s < before_s}
+    def missing(self, unless: "Sequence[tuple[float, float]]" = ()) -> set[bytes]:
+        """Return the payloads that the gateway acknowledged and the hub has not.
+
+        What was acknowledged in one of the times `unless`, from and until, does not count.
+        """
+        promised = {
+            each.payload
+            for each in self.tap.acknowledged
+            if not any(first_s <= each.at_s <= last_s for first_s, last_s in unless)
+        }
         return promised - {bytes(row[0]) for row in self.hub.query("SELECT payload FROM records")}
 
     def _has_all(self, sent: dict[str, int]) -> bool:

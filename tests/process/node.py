@@ -60,7 +60,7 @@ class Node:
         return self._gateway.lanes[0].through
 
     def deliver(self, count: int) -> None:
-        """Admit `count` records whose payloads are their numbers; return when they are confirmed."""
+        """Admit `count` records, numbered in their payloads; return when they are confirmed."""
         messages = [
             Message(b"site/a", b"%06d" % number, 1, b"", b"", self.now_ms, None)
             for number in range(self.admitted + 1, self.admitted + count + 1)

@@ -17,8 +17,8 @@ from process.counts import SEED, bound, sized
 def expect_promise(chain, verdict):
     missing = chain.missing()
     print(
-        f"seed {SEED}: {len(chain.tap.acknowledged)} messages acknowledged to the broker, {len(missing)} of them"
-        f" missing; what the broker lost by itself: {verdict.lost}; {verdict}"
+        f"seed {SEED}: {len(chain.tap.acknowledged)} acknowledgements to the broker,"
+        f" {len(missing)} messages missing; lost by the broker itself: {verdict.lost}; {verdict}"
     )
     assert missing == set()
     assert chain.tap.stale == []
