@@ -32,16 +32,17 @@ def is_damaged(log: Path, frames_taken: int) -> bool:
     """Tell whether SQLite, which took `frames_taken` frames of the log, should have taken more."""
     if not log.exists():
         return False
+    size_bytes = log.stat().st_size
     with log.open("rb") as file:
         header = file.read(HEADER_BYTES)
         salts = _salts(header, file.read(FRAME_HEADER_BYTES))
         commits = 0
         at = HEADER_BYTES + frames_taken * FRAME_BYTES
-        file.seek(at)
-        while len(frame := file.read(FRAME_HEADER_BYTES)) == FRAME_HEADER_BYTES:
+        while at + FRAME_BYTES <= size_bytes:
+            file.seek(at)
+            frame = file.read(FRAME_HEADER_BYTES)
             commits += frame[8:16] == salts and _is_commit(frame)
             at += FRAME_BYTES
-            file.seek(at)
     return commits > 1
 
 
@@ -49,6 +50,8 @@ def mended(log: Path) -> "bytes | None":
     """Return the log with all checksums right, or None where no commit behind a bad frame says that
     it was whole once."""
     content = bytearray(log.read_bytes())
+    if len(content) < HEADER_BYTES + FRAME_BYTES:
+        return None
     salts = _salts(content[:HEADER_BYTES], content[HEADER_BYTES : HEADER_BYTES + 16])
     whole = bytes(content[:HEADER_BYTES])
     content[:24] = struct.pack(">III", _MAGIC, _VERSION, PAGE_BYTES) + content[12:16] + salts

@@ -5,9 +5,12 @@ from random import Random
 
 import pytest
 
-pytest.register_assert_rewrite("contracts.journal_contract")
+pytest.register_assert_rewrite(
+    "contracts.journal_contract", "contracts.journal_contract_lanes", "contracts.journal_steps"
+)
 
-from contracts.journal_contract import CONTRACT, balance_holds, fill, main_of  # noqa: E402
+from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line above.
+from contracts.journal_steps import balance_holds, fill, main_of  # noqa: E402
 from fakes.faulty_journal import FaultyJournal  # noqa: E402
 from fakes.journal_script import admitted, make_records  # noqa: E402
 from fakes.model_journal import ModelDisk  # noqa: E402

@@ -5,9 +5,12 @@ from random import Random
 
 import pytest
 
-pytest.register_assert_rewrite("contracts.journal_contract")
+pytest.register_assert_rewrite(
+    "contracts.journal_contract", "contracts.journal_contract_lanes", "contracts.journal_steps"
+)
 
-from contracts.journal_contract import ALL, CONTRACT  # noqa: E402 - after the line above.
+from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line above.
+from contracts.journal_steps import ALL  # noqa: E402
 from fakes.journal_script import Script, comparable, comparable_span, lane_of  # noqa: E402
 from fakes.model_journal import ModelDisk  # noqa: E402
 from tidegate_linux.journal import open_journal  # noqa: E402

@@ -87,14 +87,14 @@ class ModelDisk:
         else:
             raise ValueError(f"{entry!r} is no entry")
 
-    def recent(self) -> list[bytes]:
-        """Return the properties of the last records that are still kept, oldest first."""
+    def recent(self) -> list[tuple[bytes, bytes]]:
+        """Return topic and properties of the last records that are still kept, oldest first."""
         kept = []
         for lane in self.lanes.values():
             newest = list(islice(reversed(lane.rows.values()), self.recent_max))
             kept.extend([record for _, record in reversed(newest)])
         kept.sort(key=lambda record: (record.boot, record.ticks_ms))
-        return [record.properties for record in kept[-self.recent_max :]]
+        return [(record.topic, record.properties) for record in kept[-self.recent_max :]]
 
     def _drop(self, entry: Dropped) -> None:
         lane = self.lanes[entry.lane]
@@ -225,7 +225,8 @@ class _Lane:
         behind = first == self.last + 1 and first <= last and entry.hash_at is not None
         if not (within or behind):
             raise ValueError(f"dropped {first}..{last} of {self.forgotten}..{self.last}")
-        if any(gap.first <= last and first <= gap.last for gap in self._gaps_from(1)):
+        at = self._gap_at_or_behind(self.base + first)
+        if at < len(self.gaps) and self.gaps[at][0] <= self.base + last:
             raise ValueError(f"dropped {first}..{last} overlaps a gap")
         hash_at = self.hash_at(last) if entry.hash_at is None else entry.hash_at
         taken = [(seq, record) for seq, _, record in self.rows_within(first, last)]
@@ -276,9 +277,9 @@ class _Lane:
 
     def hash_at(self, seq: int) -> int | None:
         row = self.base + seq
-        for first, last, hash_at, _, _ in self.gaps:
-            if first <= row <= last:
-                return hash_at if row == last else None
+        at = self._gap_at_or_behind(row)
+        if at < len(self.gaps) and self.gaps[at][0] <= row:
+            return self.gaps[at][2] if self.gaps[at][1] == row else None
         if seq == self.forgotten:
             return self.forgotten_hash
         found = self.rows.get(row)
@@ -326,11 +327,14 @@ class _Lane:
     def _gaps_from(self, first: int) -> list[Gap]:
         """Return the gaps that end at `first` or later; none begins before it."""
         base = self.base
+        at = self._gap_at_or_behind(base + first)
         return [
-            Gap(max(gap[0] - base, first), gap[1] - base, gap[2], gap[3])
-            for gap in self.gaps
-            if gap[1] - base >= first
+            Gap(max(gap[0] - base, first), gap[1] - base, gap[2], gap[3]) for gap in self.gaps[at:]
         ]
+
+    def _gap_at_or_behind(self, row: int) -> int:
+        """Return the index of the first gap that ends at `row` or behind it."""
+        return bisect_left(self.gaps, row, key=lambda gap: gap[1])
 
     def _add_gap(self, first: int, last: int, hash_at: int, reason: str, kept: bool) -> None:
         """Add a gap; one with the gap before it, if that has the same reason.

@@ -129,5 +129,10 @@ def test_flipped_bits_cost_at_most_what_they_hit(killed):
     assert told > len(places) * 3 // 4
 
 
-def test_log_that_does_not_exist_is_not_damaged(tmp_path):
-    assert not is_damaged(tmp_path / "journal.db-wal", 0)
+@pytest.mark.parametrize("content", [None, b"", b"short", b"x" * 40, b"x" * 5000, bytes(9000)])
+def test_what_is_no_log_is_no_damaged_one(tmp_path, content):
+    log = tmp_path / "journal.db-wal"
+    if content is not None:
+        log.write_bytes(content)
+        assert mended(log) is None
+    assert not is_damaged(log, 0)
