@@ -12,7 +12,7 @@ from collections import namedtuple
 
 from tidegate.journal import Admitted, Dropped, Forgotten, LaneState, Released, Renewed
 from tidegate.limits import SEQ_MAX
-from tidegate.record import fold_all, size_bytes
+from tidegate.record import fold_all, sizes_bytes
 from tidegate.span import Gap
 from tidegate.stream import Stream
 
@@ -90,7 +90,7 @@ class Lane:
         self.last += len(records)
         self.last_hash = hashes[-1]
         self.held_records += len(records)
-        self.held_bytes += sum([size_bytes(record) for record in records])
+        self.held_bytes += sizes_bytes(records)
         return Admitted(self.name, first, hashes, records)
 
     def refuse(self, count: int, reason: str) -> Dropped:

@@ -76,6 +76,15 @@ def size_bytes(record: Record) -> int:
     return OVERHEAD_BYTES + len(record.topic) + len(record.payload) + len(record.properties)
 
 
+def sizes_bytes(records: "Sequence[Record]") -> int:
+    """Return what `records` count together, by `size_bytes`."""
+    sizes = [
+        len(topic) + len(payload) + len(properties)
+        for _, _, topic, payload, _, properties in records
+    ]
+    return OVERHEAD_BYTES * len(sizes) + sum(sizes)
+
+
 def pack_properties(pairs: "Sequence[tuple[bytes, bytes]]") -> bytes:
     """Pack name-value pairs, in their order: for each, two u16 lengths, the name, the value.
 

@@ -127,9 +127,8 @@ def assemble(
     records: list[Record] = []
     hashes: list[int] = []
     used_gaps: list[Gap] = []
-    used_boots: dict[int, Boot] = {}
-    at, running, damaged = first, hash_before, 0
-    waiting = list(gaps)
+    used_boots: set[int] = set()
+    at, running, damaged, waiting = first, hash_before, 0, list(gaps)
 
     def skip_gaps() -> None:
         nonlocal at, running
@@ -142,7 +141,7 @@ def assemble(
     for seq, stored, record in rows:
         if seq < at:
             continue  # A stray row inside a gap: the place it was moved from is found empty below.
-        boots_full = len(used_boots) == BATCH_BOOTS_MAX and record.boot not in used_boots
+        boots_full = record.boot not in used_boots and len(used_boots) == BATCH_BOOTS_MAX
         if boots_full or (waiting and waiting[0].first <= at):
             break
         # Another number: bit rot may hit a key as well as a payload, and no gap explains the hole.
@@ -151,11 +150,12 @@ def assemble(
             break
         records.append(record)
         hashes.append(stored)
-        used_boots[record.boot] = boots.get(record.boot) or forgotten_boot(record.boot)
+        used_boots.add(record.boot)
         at, running = seq + 1, stored
-        skip_gaps()
+        if waiting:
+            skip_gaps()
     if at == first and waiting and not damaged:
         # No row at all from here to the next gap: they are gone, and a reader would wait for ever.
         damaged = at
-    sorted_boots = [used_boots[number] for number in sorted(used_boots)]
+    sorted_boots = [boots.get(number) or forgotten_boot(number) for number in sorted(used_boots)]
     return Span(first, at - 1, hash_before, records, hashes, used_gaps, sorted_boots, damaged)

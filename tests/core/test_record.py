@@ -15,6 +15,7 @@ from tidegate.record import (
     fold_all,
     pack_properties,
     size_bytes,
+    sizes_bytes,
     unpack_properties,
 )
 
@@ -94,6 +95,13 @@ def test_streams_that_differed_once_never_agree_again():
 def test_size_counts_every_byte():
     assert size_bytes(PLAIN) == OVERHEAD_BYTES + 3 + 7
     assert size_bytes(Record(1, 2, b"t", b"", 0, b"12345678")) == OVERHEAD_BYTES + 9
+
+
+def test_sizes_of_many_are_the_sum_of_each():
+    records = [PLAIN, Record(1, 2, b"t", b"", 0, b"12345678"), PLAIN]
+    for count in range(len(records) + 1):
+        some = records[:count]
+        assert sizes_bytes(some) == sum([size_bytes(record) for record in some])
 
 
 def test_properties_come_back_in_their_order():
