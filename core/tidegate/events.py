@@ -16,7 +16,7 @@ class Message(
     """One message as a source received it.
 
     `topic` was checked by the source.  `identity` is the producer's own name for the message, or
-    `b""`: two messages of one source with one identity are one message.  `token` is the source's
+    `b""`: two messages on one topic with one identity are one message.  `token` is the source's
     own handle to acknowledge it with, or None where nothing is to be acknowledged (QoS 0).
     """
 

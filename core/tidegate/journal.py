@@ -187,8 +187,8 @@ class LaneState(
 class JournalState(namedtuple("JournalState", ("node", "lanes", "boots", "spent", "recent"))):
     """All that a gateway needs from its journal at start.
 
-    `recent` are the properties of the last admitted records, oldest first, at most as many as the
-    adapter was asked for: message identities are found in them again.
+    `recent` are topic and properties of the last admitted records, oldest first, at most as many as
+    the adapter was asked for: message identities are found in them again.
     """
 
     __slots__ = ()
@@ -196,7 +196,7 @@ class JournalState(namedtuple("JournalState", ("node", "lanes", "boots", "spent"
     lanes: "list[LaneState]"
     boots: "list[Boot]"
     spent: Spent
-    recent: "list[bytes]"
+    recent: "list[tuple[bytes, bytes]]"
 
 
 class Usage(namedtuple("Usage", ("stored_bytes", "free_bytes"))):

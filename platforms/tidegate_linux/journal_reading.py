@@ -38,8 +38,10 @@ FROM record LEFT JOIN topic ON topic.id = record.topic
 WHERE record.id BETWEEN ? AND ? ORDER BY record.id LIMIT ?
 """
 _RECENT = """
-SELECT CAST(boot AS INTEGER), CAST(ticks_ms AS INTEGER), CAST(properties AS BLOB) FROM record
-WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?
+SELECT CAST(boot AS INTEGER), CAST(ticks_ms AS INTEGER), CAST(topic.topic AS BLOB),
+    CAST(properties AS BLOB)
+FROM record LEFT JOIN topic ON topic.id = record.topic
+WHERE record.id BETWEEN ? AND ? ORDER BY record.id DESC LIMIT ?
 """
 _GAPS = """
 SELECT id, first, hash, reason, kept, seal FROM gap WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
@@ -197,15 +199,15 @@ def _boots(connection: apsw.Connection, numbers: "set[int]") -> "dict[int, Boot]
 
 def _recent(
     connection: apsw.Connection, lanes: "Iterable[StoredLane]", recent_max: int
-) -> "list[bytes]":
-    """Return the properties of the last records that are still kept, oldest first."""
+) -> "list[tuple[bytes, bytes]]":
+    """Return topic and properties of the last records that are still kept, oldest first."""
     kept = []
     for lane in lanes:
         bounds = (lane.key(0), _highest(lane), recent_max)
         kept.extend(reversed(all_rows(connection, _RECENT, bounds)))
     kept.sort(key=lambda row: (row[0] or 0, row[1] or 0))
     # Where rot has made a NULL, there is no identity to find again.
-    return [row[2] or b"" for row in kept[-recent_max:]]
+    return [(row[2] or b"", row[3] or b"") for row in kept[-recent_max:]]
 
 
 def _gap(lane: "StoredLane", row: "tuple[object, ...]") -> Gap:

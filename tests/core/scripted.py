@@ -70,7 +70,8 @@ class Medium:
             self.spent = entry
         else:
             if isinstance(entry, Admitted):
-                self.recent.extend([record.properties for record in entry.records])
+                for record in entry.records:
+                    self.recent.append((record.topic, record.properties))
             taken = self.lanes[entry.lane].apply(entry)
             self.quarantine.extend([(entry.lane, seq, record.payload) for seq, record in taken])
 

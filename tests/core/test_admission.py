@@ -10,6 +10,9 @@ from tidegate.topics import FilterMap
 LANES = [(b"+/alarm", "alarm"), (b"+/alarm/#", "never"), (b"low/#", "low")]
 
 
+TOPIC = b"site/a"  # Of `message`.
+
+
 def admission(lanes=LANES, names=(b"id",)):
     return Admission(FilterMap(lanes), list(names), recent_max=20, states_max=30)
 
@@ -79,6 +82,13 @@ def test_a_copy_that_its_producer_named_is_acknowledged_and_skipped():
     assert later.acknowledgements == [Acknowledge("source", 1, [4])]
 
 
+def test_one_name_on_two_topics_names_two_messages():
+    # Two devices may each count their messages from 1.
+    one = admission()
+    first, second = message(1, b"a", identity=b"1"), message(2, b"b", identity=b"1")
+    assert payloads(one, [first, second, first, second]) == [b"1", b"2"]
+
+
 def test_without_a_name_a_copy_is_rather_admitted_than_lost():
     one = admission()
     assert payloads(one, [message(1, payload=b"same"), message(2, payload=b"same")]) == [
@@ -91,10 +101,11 @@ def test_identities_are_found_again_in_the_records_of_the_journal():
     one = admission(names=[b"", b"id", b"uid"])
     one.restore(
         [
-            pack_properties([(b"unit", b"bar"), (b"id", b"x")]),
-            b"",
-            pack_properties([(b"uid", b"y")]),
-            pack_properties([(b"unit", b"z")]),
+            (TOPIC, pack_properties([(b"unit", b"bar"), (b"id", b"x")])),
+            (TOPIC, b""),
+            (TOPIC, pack_properties([(b"uid", b"y")])),
+            (TOPIC, pack_properties([(b"unit", b"z")])),
+            (b"elsewhere", pack_properties([(b"id", b"z")])),
         ]
     )
     messages = [message(number, identity=name) for number, name in enumerate((b"x", b"y", b"z"))]
@@ -103,7 +114,7 @@ def test_identities_are_found_again_in_the_records_of_the_journal():
 
 def test_damaged_properties_in_the_journal_cost_only_their_own_identity():
     one = admission()
-    one.restore([b"\xff\xff\x00", pack_properties([(b"id", b"x")])])
+    one.restore([(TOPIC, b"\xff\xff\x00"), (TOPIC, pack_properties([(b"id", b"x")]))])
     assert payloads(one, [message(1, identity=b"x"), message(2, identity=b"y")]) == [b"2"]
 
 
