@@ -83,10 +83,7 @@ class Engine:
         """Take in `events` and carry out everything that follows from them."""
         if self._journal is None and self._due(now_ms):
             self._reopen(now_ms)
-        arrivals = []
-        for event in events:
-            if isinstance(event, Arrived):
-                arrivals.append(self._still_owed(event))
+        arrivals = [event for event in events if isinstance(event, Arrived)]
         if arrivals:
             self._handle(Gathered(arrivals), now_ms)
         for event in events:
@@ -123,16 +120,6 @@ class Engine:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-
-    def _still_owed(self, arrival: Arrived) -> Arrived:
-        """Leave out what comes again anyway, because its connection is gone.
-
-        Admitting it would be right as well, but would make a second copy of each message.
-        """
-        if arrival.generation == self._source_of[arrival.source].generation:
-            return arrival
-        unpromised = [message for message in arrival.messages if message.token is None]
-        return Arrived(arrival.source, arrival.generation, unpromised)
 
     def _due(self, now_ms: int) -> bool:
         return self._reopen_at_ms is not None and now_ms >= self._reopen_at_ms

@@ -23,7 +23,7 @@ from tidegate.events import (
     Stored,
     Unanswered,
 )
-from tidegate.journal import OVERFLOW, TOO_LARGE, Booted
+from tidegate.journal import OVERFLOW, TOO_LARGE, Booted, Spent
 from tidegate.lane import Lane
 from tidegate.line import Line
 from tidegate.room import KEEP_RECORDS, Room
@@ -253,10 +253,17 @@ class Gateway:
         if isinstance(event, Located):
             return uplink.located(event)
         if isinstance(event, Answered):
-            return uplink.answered(event, moment)
+            return uplink.answered(event, moment) or self._spent()
         if isinstance(event, Unanswered):
-            return uplink.unanswered(event, moment)
+            return uplink.unanswered(event, moment) or self._spent()
         return []
+
+    def _spent(self) -> "list[Effect]":
+        """Keep what was sent in vain as well: it is paid for, and a restart must not forget it."""
+        if self._line is None or not self._line.schedule.has_budget:
+            return []
+        day, sent_bytes = self._line.schedule.state()
+        return [Append([Spent(day, sent_bytes)]), Sync()]
 
     def _remeasured(self, now_ms: int) -> "list[Effect]":
         if self._remeasure_at_ms is None or now_ms < self._remeasure_at_ms:

@@ -28,6 +28,7 @@ DOWN = "down"  # No answer, or one that says "not now".
 HELD = "held"  # The target refuses us until somebody mends the configuration, here or there.
 WAITING = "waiting"  # Outside the time windows, or the day's budget is spent.
 
+STARTUP_ATTEMPTS = 30  # About half a minute: what is not up by then is an outage like any other.
 BREAKER_FAILURES = 3  # One lost answer is an accident, three are an outage.
 PROBE_MS_MAX = 300_000  # Longer than any request: a link answers each one, if only with a timeout.
 RETRY_HELD = Retry("held", 5_000, 60_000, None)  # A person mends it: soon noticed, cheap to ask.
@@ -50,6 +51,7 @@ class Line:
         self._backoff = Backoff(RETRY_STARTUP, chance)
         self._held_backoff = Backoff(RETRY_HELD, chance)
         self._breaker = Breaker(BREAKER_FAILURES, PROBE_MS_MAX)
+        self._is_starting = True
         self._proven = False  # Until something came through.
         self._token = 0
         self._reports: list[Effect] = []
@@ -100,9 +102,9 @@ class Line:
 
     def succeeded(self, now_ms: int) -> None:
         """Take note that the target did what it was asked."""
-        if not self._proven:
-            self._proven = True
-            self._backoff = Backoff(self._running, self._chance)
+        self._proven = True
+        if self._is_starting:
+            self._end_start()
         self._backoff.succeeded()
         self._held_backoff.succeeded()
         self._breaker.succeeded()
@@ -114,6 +116,8 @@ class Line:
     ) -> int:
         """Take note of an outage; return when to try again."""
         asked_ms = 0 if retry_after is None else parse_retry_after(retry_after, wall_ms) or 0
+        if self._is_starting and self._backoff.attempts >= STARTUP_ATTEMPTS:
+            self._end_start()
         retry_at_ms = self._backoff.failed(now_ms, asked_ms)
         assert retry_at_ms is not None, "an uplink never gives up"
         if asked_ms:
@@ -139,6 +143,10 @@ class Line:
         A probe among it would otherwise keep the circuit open until it counts as lost.
         """
         self._breaker = Breaker(BREAKER_FAILURES, PROBE_MS_MAX)
+
+    def _end_start(self) -> None:
+        self._is_starting = False
+        self._backoff = Backoff(self._running, self._chance)
 
     def take_reports(self) -> "list[Effect]":
         """Return what there is to tell since the last call."""

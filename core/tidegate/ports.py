@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
         name: str
 
-        @property
-        def generation(self) -> int:
-            """Return that of the connection that stands; 0 while there is none."""
-
         def start(self, deliver: "Deliver") -> None:
             """Connect, and keep connecting; deliver `Arrived` events from now on."""
 

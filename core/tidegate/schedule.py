@@ -100,6 +100,11 @@ class Schedule:
         self._renewed_ms = 0
         self._renewals = 0
 
+    @property
+    def has_budget(self) -> bool:
+        """Tell whether the bytes of a day are limited."""
+        return self._budget_bytes is not None
+
     def restore(self, day: int, spent_bytes: int) -> None:
         """Take up the account that `state` gave before a restart; call it first."""
         if day < 0 or spent_bytes < 0:

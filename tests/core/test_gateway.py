@@ -253,6 +253,20 @@ def test_bytes_are_counted_though_the_journal_failed_meanwhile():
     assert one.line.schedule.state()[1] == 11_100
 
 
+def test_bytes_sent_in_vain_are_kept_for_the_next_start():
+    one, medium = gateway({"uplink": {"bytes_per_day": 10_000_000}})
+    one.handle(Ticked(), 0)
+    settle(one, Unanswered(1, "timeout", 10_000), medium)
+    assert medium.spent.sent_bytes == 10_000
+
+
+def test_without_a_budget_a_lost_answer_costs_no_commit():
+    one, _ = gateway()
+    one.handle(Ticked(), 0)
+    effects = one.handle(Unanswered(1, "timeout", 10_000), 1)
+    assert not [effect for effect in effects if isinstance(effect, Sync)]
+
+
 def test_a_restart_does_not_renew_the_budget():
     medium = Medium()
     medium.spent = Spent(20_000, 12_345)

@@ -1,7 +1,7 @@
 """One line for all streams: when it may be used, when again, and what is said about it."""
 
 from builders import NOON_MS, chance
-from tidegate.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN
+from tidegate.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, RETRY_STARTUP
 from tidegate.line import (
     BREAKER_FAILURES,
     CONNECTING,
@@ -10,6 +10,7 @@ from tidegate.line import (
     OUT_OF_SCHEDULE,
     PROBE_MS_MAX,
     RETRY_HELD,
+    STARTUP_ATTEMPTS,
     UP,
     WAITING,
     Line,
@@ -269,3 +270,14 @@ def test_who_comes_when_the_line_said_is_served():
             elif verdict == 2 or (got and one.probing):
                 one.succeeded(now_ms)
             now_ms = max(now_ms + draw.below(300), at_ms if draw.below(2) else 0)
+
+
+def test_a_target_that_stays_away_is_an_outage_and_no_start_any_more():
+    one = line()
+    delays = []
+    now_ms = 0
+    for _ in range(200):
+        retry_at_ms = one.failed(now_ms, None, "away", None)
+        delays.append(retry_at_ms - now_ms)
+        now_ms = retry_at_ms
+    assert max(delays[:STARTUP_ATTEMPTS]) <= RETRY_STARTUP.delay_ms_max < max(delays)
