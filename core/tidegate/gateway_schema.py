@@ -124,7 +124,7 @@ SOURCE = table_list(
         text(
             "message_id",
             "",
-            "the user property (MQTT 5) that names a message on its topic, to find copies; empty: off",
+            "the user property (MQTT 5) that names a message on its topic: finds copies; empty: off",
         ),
     ),
     "where messages come from; write [[source]] again for each further one",
