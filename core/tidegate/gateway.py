@@ -14,6 +14,7 @@ from tidegate.clock import Clock
 from tidegate.effects import Append, Pause, Report, Resume, Sync
 from tidegate.events import (
     Answered,
+    Arrived,
     ClockRead,
     Failed,
     Fetched,
@@ -36,7 +37,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.chance import Chance
     from tidegate.effects import Effect
-    from tidegate.events import Arrived, Event
+    from tidegate.events import Event
     from tidegate.journal import Entry, JournalState
     from tidegate.settings import GatewaySettings, UplinkSettings
 
@@ -78,6 +79,10 @@ class Gateway:
             [source.message_id.encode() for source in settings.sources],
         )
         self._remeasure_at_ms: int | None = None
+        # By source: the latest connection that brought something, and the latest of which something
+        # was not stored.
+        self._seen: dict[str, int] = {}
+        self._barred: dict[str, int] = {}
 
     def handle(self, event: "Event", now_ms: int) -> "list[Effect]":
         """Take in what happened; return what to do about it, in order."""
@@ -91,13 +96,13 @@ class Gateway:
             return self._recovered(event.state)
         if isinstance(event, Failed):
             return self._failed(event)
+        if isinstance(event, Gathered):
+            return self._gathered(event.arrivals)
         if not self.node:
             # Without a journal there is nothing that could be done about anything.
             if self._line is not None and isinstance(event, (Answered, Unanswered)):
                 self._line.spent(now_ms, self.clock.wall_ms(now_ms), event.sent_bytes)
             return []
-        if isinstance(event, Gathered):
-            return self._gathered(event.arrivals)
         if isinstance(event, Stored):
             return self._stored(event, now_ms)
         if isinstance(event, ClockRead):
@@ -148,6 +153,7 @@ class Gateway:
     def _failed(self, event: Failed) -> "list[Effect]":
         self.node = ""
         self.uplink = None
+        self._barred = dict(self._seen)
         fields: list[tuple[str, object]] = [("kind", event.kind), ("detail", event.detail)]
         effects: list[Effect] = [Report("error", "journal_failed", fields)]
         return effects + self._shut(f"the journal failed: {event.kind}")
@@ -157,10 +163,15 @@ class Gateway:
         return [Pause(source, reason) for source in self._sources]
 
     def _gathered(self, arrivals: "list[Arrived]") -> "list[Effect]":
+        for arrival in arrivals:
+            seen = self._seen.get(arrival.source, 0)
+            self._seen[arrival.source] = max(seen, arrival.generation)
         if self.shut_reason:
             # From connections that were dropped meanwhile: what was promised nothing comes again.
+            self._barred = dict(self._seen)
             return []
-        arrived = self._admission.sort(arrivals, self.clock.boot.number)
+        in_turn = [self._in_turn(arrival) for arrival in arrivals]
+        arrived = self._admission.sort(in_turn, self.clock.boot.number)
         entries: list[Entry] = []
         for name, records in arrived.records:
             lane = self._lane(name)
@@ -173,6 +184,14 @@ class Gateway:
         effects: list[Effect] = [Append(entries), Sync()] if entries else []
         effects.extend(arrived.acknowledgements)
         return effects
+
+    def _in_turn(self, arrival: "Arrived") -> "Arrived":
+        """Leave out what would overtake: earlier messages of this connection were not stored, and
+        come again together with it [MQTT-4.6.0-1]."""
+        if arrival.generation > self._barred.get(arrival.source, 0):
+            return arrival
+        unpromised = [message for message in arrival.messages if message.token is None]
+        return Arrived(arrival.source, arrival.generation, unpromised)
 
     def _lane(self, name: str) -> Lane:
         return next(lane for lane in self.lanes if lane.name == name)
