@@ -48,8 +48,8 @@ def kinds(effects):
     return [kind_of(effect) for effect in effects]
 
 
-def gather(one, medium, *messages, now_ms=0):
-    return settle(one, Gathered([arrived(messages)]), medium, now_ms)
+def gather(one, medium, *messages, now_ms=0, generation=1):
+    return settle(one, Gathered([arrived(messages, generation=generation)]), medium, now_ms)
 
 
 def test_puback_waits_for_sync():
@@ -126,9 +126,22 @@ def test_the_identity_of_a_failed_commit_is_not_remembered():
     one.handle(Gathered([arrived([message(1, identity=b"x")])]), 0)
     one.handle(Failed("io", "planted"), 0)
     settle(one, Recovered(medium.state()), medium)
-    effects = gather(one, medium, message(1, identity=b"x"))
+    effects = gather(one, medium, message(1, identity=b"x"), generation=2)
     assert kinds(effects) == ["Append", "Sync", "Acknowledge"]
     assert medium.lanes["main"].last == 1
+
+
+def test_what_would_overtake_the_messages_of_a_failed_commit_is_left_out():
+    one, medium = gateway()
+    one.handle(Gathered([arrived([message(1)])]), 0)
+    one.handle(Failed("io", "planted"), 0)
+    one.handle(Gathered([arrived([message(2)])]), 0)
+    settle(one, Recovered(medium.state()), medium)
+    # From the connection that was dropped; the broker sends all three again, in order.
+    assert gather(one, medium, message(3)) == []
+    assert kinds(gather(one, medium, message(4, token=None))) == ["Append", "Sync"]
+    effects = gather(one, medium, message(1), message(2), message(3), generation=2)
+    assert effects[-1] == Acknowledge("source", 2, [1, 2, 3])
 
 
 def test_figures_of_a_failed_commit_are_thrown_away():
@@ -139,7 +152,7 @@ def test_figures_of_a_failed_commit_are_thrown_away():
     one.handle(Failed("io", "planted"), 0)
     settle(one, Recovered(medium.state()), medium)
     assert one.lanes[0].last == 1
-    entry = gather(one, medium, message(2))[0].entries[0]
+    entry = gather(one, medium, message(2), generation=2)[0].entries[0]
     assert isinstance(entry, Admitted)
     assert (entry.first, entry.hashes) == (2, fold_all(medium_hash(medium, 1), entry.records))
 
@@ -295,7 +308,8 @@ def test_a_full_journal_that_blocks_keeps_sources_away_until_a_twentieth_is_free
     effects = one.handle(Stored(Usage(950_000, 1 << 40)), 13)
     assert Resume("source") in effects
     assert told(effects) == [("journal_has_room", [])]
-    assert kinds(gather(one, medium, message(2))) == ["Append", "Sync", "Acknowledge"]
+    effects = gather(one, medium, message(2), generation=2)
+    assert kinds(effects) == ["Append", "Sync", "Acknowledge"]
 
 
 def told(effects):
