@@ -124,7 +124,7 @@ SOURCE = table_list(
         text(
             "message_id",
             "",
-            "the user property (MQTT 5) that names a message on its topic: finds copies; empty: off",
+            "the MQTT 5 user property that names a message on its topic; its copies are left out",
         ),
     ),
     "where messages come from; write [[source]] again for each further one",

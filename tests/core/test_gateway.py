@@ -1,6 +1,7 @@
 """What a gateway makes of events: the order of its effects is the promise."""
 
-from builders import BOOT_IDENTITY, NOON_MS, arrived, chance, gateway_settings, message, records
+from builders import BOOT_IDENTITY, NOON_MS, arrived, message, records
+from gateways import gateway, settle
 from scripted import Medium, kind_of
 from tidegate.clock import NO_IDENTITY, SYNCHRONISED, UNKNOWN, Boot
 from tidegate.effects import Acknowledge, Append, Pause, Query, Report, Resume, Sync
@@ -14,8 +15,8 @@ from tidegate.events import (
     Ticked,
     Unanswered,
 )
-from tidegate.gateway import REMEASURE_MS, Gateway, lane_names
-from tidegate.journal import OVERFLOW, TOO_LARGE, Admitted, Booted, Dropped, Spent, Usage
+from tidegate.gateway import REMEASURE_MS
+from tidegate.journal import OVERFLOW, TOO_LARGE, Admitted, Booted, Dropped, Usage
 from tidegate.limits import PAYLOAD_BYTES_MAX
 from tidegate.record import RETAIN, fold_all, pack_properties
 from tidegate.room import KEEP_RECORDS
@@ -24,24 +25,6 @@ ALARM = {"name": "alarm", "topics": ["+/alarm"], "urgent": True}
 LIMIT = 1_000_000
 ROOMY = Usage(0, 1 << 40)
 FULL = Usage(LIMIT, 1 << 40)
-
-
-def gateway(tree=None, medium=None, sources=("source",), identity=BOOT_IDENTITY):
-    """Return a gateway that has recovered what `medium` holds, and did all it wanted to."""
-    one = Gateway(gateway_settings(tree), list(sources), identity, chance())
-    medium = medium or Medium(lane_names(gateway_settings(tree)))
-    settle(one, Recovered(medium.state()), medium)
-    return one, medium
-
-
-def settle(one, event, medium, now_ms=0):
-    """Handle `event`, apply what is appended, and return all effects."""
-    effects = one.handle(event, now_ms)
-    for effect in effects:
-        if isinstance(effect, Append):
-            for entry in effect.entries:
-                medium.apply(entry)
-    return effects
 
 
 def kinds(effects):
@@ -252,39 +235,6 @@ def test_what_the_line_has_to_tell_comes_with_the_effects():
     one.handle(Ticked(), 0)
     effects = one.handle(Unanswered(1, "timeout", 10), 5)
     assert Report("warning", "link_down", [("reason", "timeout")]) in effects
-
-
-def test_bytes_are_counted_though_the_journal_failed_meanwhile():
-    one, medium = gateway({"uplink": {"bytes_per_day": 10_000_000}})
-    one.handle(Ticked(), 0)
-    one.handle(Answered(99, 200, None, None, 100), 1)
-    one.handle(Failed("io", "planted"), 2)
-    one.handle(Answered(1, 200, None, None, 1000), 3)
-    one.handle(Unanswered(2, "timeout", 10_000), 4)
-    # What the journal holds of the account is older than what we know.
-    settle(one, Recovered(medium.state()), medium)
-    assert one.line.schedule.state()[1] == 11_100
-
-
-def test_bytes_sent_in_vain_are_kept_for_the_next_start():
-    one, medium = gateway({"uplink": {"bytes_per_day": 10_000_000}})
-    one.handle(Ticked(), 0)
-    settle(one, Unanswered(1, "timeout", 10_000), medium)
-    assert medium.spent.sent_bytes == 10_000
-
-
-def test_without_a_budget_a_lost_answer_costs_no_commit():
-    one, _ = gateway()
-    one.handle(Ticked(), 0)
-    effects = one.handle(Unanswered(1, "timeout", 10_000), 1)
-    assert not [effect for effect in effects if isinstance(effect, Sync)]
-
-
-def test_a_restart_does_not_renew_the_budget():
-    medium = Medium()
-    medium.spent = Spent(20_000, 12_345)
-    one, _ = gateway({"uplink": {"bytes_per_day": 10_000_000}}, medium)
-    assert one.line.schedule.state() == (20_000, 12_345)
 
 
 def journal(overflow, **changes):
