@@ -45,7 +45,6 @@ SELECT record.id, record.hash, record.boot, record.ticks_ms, CAST(topic.topic AS
 FROM record LEFT JOIN topic ON topic.id = record.topic
 WHERE record.id BETWEEN ? AND ? ORDER BY record.id
 """
-_NEXT = "SELECT id FROM record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1"
 _GAPS = """
 SELECT id, first, hash, reason, kept, seal FROM gap WHERE id BETWEEN ? AND ? ORDER BY id
 """
@@ -184,45 +183,44 @@ class Wreck:
         return None
 
     def _record_rows(self, first: int, last: int) -> "Iterator[Any]":
-        """Give the rows from `first` to `last`, leaping over what cannot be read."""
+        """Give the rows from `first` to `last` in order, leaping over what cannot be read.
+
+        Leaps double until a row can be read again, so that this ends however damaged the tree is.
+        """
         connection = self._connection
         if connection is None:
             return
-        at: int | None = first
-        while at is not None:
-            try:
+        at, leap = first, 1
+        while at <= last:
+            with contextlib.suppress(*WORLD_ERRORS):
                 for row in connection.execute(_ROWS, (at, last)):
-                    if at <= row[0]:
-                        at = row[0] + 1
-                        yield row
-                return
-            except WORLD_ERRORS:
-                at = self._behind_damage(at, last)
+                    # A damaged tree may lead anywhere, even back to where it came from.
+                    if not isinstance(row[0], int) or not at <= row[0] <= last:
+                        break
+                    at, leap = row[0] + 1, 1
+                    yield row
+                else:
+                    return
+            at, leap = self._nearest(at, at + leap, last), leap * 2
 
-    def _behind_damage(self, at: int, last: int) -> "int | None":
-        """Return a key from which rows can be read again, None where there is none.
-
-        Steps double until a row is found; the lost ground is then searched by halves.
-        """
-        step = 1
-        while at + step <= last:
-            if self._next(at + step, last) is not None:
-                low, high = at + step // 2, at + step
-                while low + 1 < high:
-                    middle = (low + high) // 2
-                    if self._next(middle, last) is None:
-                        low = middle
-                    else:
-                        high = middle
-                return high
-            step *= 2
-        return None
+    def _nearest(self, bad: int, good: int, last: int) -> int:
+        """Return the lowest key in `bad+1..good` from which a row can be read; `good` if none."""
+        if self._next(good, last) is None:
+            return good
+        while bad + 1 < good:
+            middle = (bad + good) // 2
+            if self._next(middle, last) is None:
+                bad = middle
+            else:
+                good = middle
+        return good
 
     def _next(self, first: int, last: int) -> "int | None":
+        """Return the key of the first row from `first` on that can be read as a whole."""
         with contextlib.suppress(*WORLD_ERRORS):
             if self._connection is not None:
-                rows = all_rows(self._connection, _NEXT, (first, last))
-                return rows[0][0] if rows else None
+                rows = all_rows(self._connection, _ROWS + " LIMIT 1", (first, last))
+                return rows[0][0] if rows and rows[0][0] >= first else None
         return None
 
 

@@ -186,6 +186,20 @@ def test_ruined_pages_are_leapt_over_and_reported(sound, tmp_path):
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("seed", range(SEED, SEED + 25))
+def test_pages_in_wrong_places_end_in_a_journal_that_works(sound, tmp_path, seed):
+    """Such a tree may lead round in circles; reading it must come to an end."""
+    random = Random(seed)
+    folder = copied(sound, tmp_path)
+    content = (folder / "journal.db").read_bytes()
+    pages = [content[at : at + 4096] for at in range(0, len(content), 4096)]
+    for _ in range(random.randint(1, 6)):
+        pages[random.randrange(1, len(pages))] = pages[random.randrange(1, len(pages))]
+    (folder / "journal.db").write_bytes(b"".join(pages))
+    delivered, lost, saved = expect_nothing_wrong(folder)
+    assert saved is not None or delivered + lost >= COUNT - DELIVERED - 11
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"not a database at all" * 400])
 def test_ruined_file_is_set_aside_and_the_node_starts_anew(sound, tmp_path, content):
     folder = copied(sound, tmp_path)
