@@ -46,6 +46,7 @@ def show(results: Mapping[str, Any]) -> None:
     systems = {name: summary(runs) for name, runs in results["systems"].items()}
     console.print(_ratios(systems))
     console.print(_figures(systems))
+    console.print(_programs(results["systems"]))
     if results["backlog"]:
         backlog = {name: summary(runs) for name, runs in results["backlog"].items()}
         console.print(_backlog(backlog))
@@ -104,6 +105,21 @@ def _rate(figures: Run) -> str:
         f"{figures[name]:,} {name}" for name in ("lost", "twice", "disordered") if figures[name]
     ]
     return ", ".join(faults)
+
+
+def _programs(systems: Mapping[str, Sequence[Run]]) -> Table:
+    table = Table(title="Program by program", title_justify="left")
+    for heading in ("system", "program", "CPU s a million", "MiB"):
+        table.add_column(heading, justify="left" if heading in ("system", "program") else "right")
+    for name, runs in systems.items():
+        if not name.startswith((OURS, PEER)):
+            continue
+        for at, program in enumerate(runs[0]["programs"]):
+            taken = [run["programs"][program] for run in runs]
+            cpu_s = median_of(taken, "cpu_s") * 1e6 / median_of(runs, "messages")
+            peak = _mebibytes(median_of(taken, "peak_bytes"))
+            table.add_row("" if at else name, program, f"{cpu_s:.1f}", peak)
+    return table
 
 
 def _backlog(backlog: Mapping[str, Run]) -> Table:

@@ -22,7 +22,7 @@ from bench.programs import End, Program, Team, answers, find_mosquitto, free_por
 TOKEN = "token-of-the-benchmark-3f09c1d27ab4"
 IDLE_S = 10.0  # So long without a message, and the rest counts as lost.
 LOOK_S = 0.01  # How exactly the end of a run is known.
-LEAN = 5  # Slow systems get this part of the messages: they take as long with it.
+LEAN = 10  # Slow systems get this part of the messages: they take as long with it.
 
 UNLIMITED = ["max_queued_messages 0"]
 # All that Mosquitto offers: its whole database is written anew after every change.
