@@ -23,6 +23,7 @@ HUB_LOG = LogSettings("text", "info")  # A hub's configuration has no say in it 
 
 # An event of the core or of a source -> what a person reads before the fields.
 _SENTENCES = {
+    "journal_salvaged": "the journal was damaged: set aside, and what was whole is carried over",
     "journal_failed": "the journal failed, nothing is acknowledged until it opens again",
     "link_up": "the line is up",
     "link_down": "the line is down",

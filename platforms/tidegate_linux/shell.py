@@ -58,7 +58,7 @@ class Shell:
 
     def __init__(self, settings: GatewaySettings, advice: Sequence[str]) -> None:
         """`advice` are warnings about the settings, for the status."""
-        observer = LogObserver()
+        self._observer = observer = LogObserver()
         self._settings = settings
         self._times = CommitTimes()
         self._inbox = Inbox()
@@ -109,6 +109,12 @@ class Shell:
             lane_names(settings),
             limit_bytes=settings.journal.limit_bytes,
         )
+        if journal.salvage is not None:
+            found = journal.salvage
+            fields: list[tuple[str, object]] = [
+                ("folder", str(found.folder)), ("carried_over", found.records), ("lost", found.lost)
+            ]  # fmt: skip
+            self._observer.report("error", "journal_salvaged", fields)
         return TimedJournal(journal, self._times)
 
     def _run(self) -> None:

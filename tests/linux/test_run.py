@@ -168,3 +168,17 @@ def test_no_secret_is_in_any_output(tmp_path, hub):
     for line in gateway.log().splitlines():
         if line.startswith("{"):
             assert json.loads(line)["level"] in ("debug", "info", "warning", "error")
+
+
+def test_a_ruined_journal_is_set_aside_said_so_and_the_gateway_goes_on(tmp_path, broker, hub):
+    with GatewayProcess(tmp_path, broker.url, hub.url) as gateway:
+        publish(broker, 1, 50)
+        gateway.wait_drained(50)
+        gateway.stop()
+        for path in tmp_path.rglob("journal.db"):
+            path.write_bytes(b"ruined" * 10_000)
+        gateway.start()
+        publish(broker, 51, 60)
+        gateway.wait_drained(10)
+        assert "the journal was damaged: set aside" in gateway.log()
+    assert sorted(payloads(hub)) == list(range(1, 61))
