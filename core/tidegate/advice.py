@@ -4,10 +4,13 @@ Promises to say only what can be known from the settings alone, and never to quo
 only a look at files, brokers and the hub can tell is the platform's to add.
 """
 
+from tidegate.topics import overlap
 from tidegate.url import is_loopback, is_tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidegate.secret import Secret
     from tidegate.settings import GatewaySettings, HubSettings
     from tidegate.url import Url
@@ -29,6 +32,7 @@ def advise_gateway(settings: "GatewaySettings") -> "list[str]":
                 f"{path}.session_expiry_s: the broker forgets what it holds after "
                 + f"{source.session_expiry_s} s without the gateway"
             )
+        warnings += _overlap(path, source.topics)
     if settings.uplink is None:
         warnings.append("uplink: is missing; messages are held and go nowhere")
     else:
@@ -55,6 +59,17 @@ def _plaintext(path: str, url: "Url", what: str) -> "list[str]":
     if is_tls(url) or is_loopback(url.host):
         return []
     return [f"{path}: sends {what} to {url.host} in plaintext; use {url.scheme}s://"]
+
+
+def _overlap(path: str, topics: "Sequence[str]") -> "list[str]":
+    """Warn about the first two filters that a broker may serve one by one [MQTT-3.3.4-2]."""
+    filters = [topic.encode() for topic in topics]
+    for index, filter in enumerate(filters):
+        for earlier in filters[:index]:
+            if overlap(earlier, filter):
+                names = f'"{earlier.decode()}" and "{filter.decode()}"'
+                return [f"{path}.topics: {names} overlap; what both match may arrive twice"]
+    return []
 
 
 def _weak(path: str, token: "Secret") -> "list[str]":

@@ -76,6 +76,24 @@ def matches(filter: bytes, topic: bytes) -> bool:
     return _levels_match(_split(filter), topic)
 
 
+def overlap(one: bytes, other: bytes) -> bool:
+    """Tell whether there is a topic that both filters match; they must have passed their checks."""
+    ours, theirs = _split(one), _split(other)
+    for first, second in ((ours[0], theirs[0]), (theirs[0], ours[0])):
+        if first.startswith(b"$") and second in (b"#", b"+"):
+            return False  # [MQTT-4.7.2-1]
+    for index in range(max(len(ours), len(theirs))):
+        level = ours[index] if index < len(ours) else None
+        another = theirs[index] if index < len(theirs) else None
+        if b"#" in (level, another):
+            return True  # Also where the other one ends: sport/# matches sport.
+        if level is None or another is None:
+            return False
+        if level != another and b"+" not in (level, another):
+            return False
+    return True
+
+
 class FilterMap:
     """An ordered list of (filter, value): a topic has the value of the first filter that matches.
 

@@ -29,6 +29,7 @@ def test_each_unwise_setting_of_a_gateway_is_named():
         ({"token": "x" * 50}, "uplink.token: is one that everybody tries first"),
         ({"token": "t0ken-9"}, "uplink.token: is shorter than 16 characters"),
         ({"status": "http://0.0.0.0:9180"}, "status.url: anybody who reaches this host"),
+        ({"topics": ["a/#", "b", "+/b"]}, 'source[0].topics: "a/#" and "+/b" overlap; what both'),
         ({"session_expiry_s": 60}, "source[0].session_expiry_s: the broker forgets"),
     ):
         warnings = gateway_warnings(**keys)

@@ -7,6 +7,7 @@ from tidegate.topics import (
     check_filter,
     check_topic,
     matches,
+    overlap,
     shared,
 )
 
@@ -179,6 +180,23 @@ def test_shared_filters_are_split():
     )
     for filter, expected in cases:
         assert shared(filter) == expected, filter
+
+
+def test_filters_overlap_when_a_topic_matches_both():
+    # All filters and topics of a small world, so that a topic in common is among them.
+    names = [b"a", b"b", b"$s", b""]
+    topics = names[:3]
+    for level in names:
+        topics = topics + [first + b"/" + level for first in names]
+    topics = topics + [topic + b"/a" for topic in topics] + [b"a/b/c/a", b"$s/b/c/a"]
+    filters = [b"a", b"$s", b"+", b"#"]
+    for first in (b"a", b"b", b"$s", b"+"):
+        filters = filters + [first + b"/" + last for last in (b"a", b"b", b"+", b"#")]
+    filters = filters + [b"/a", b"+/+/#", b"a/+/a", b"$share/g/a/#"]
+    matched = [{topic for topic in topics if matches(filter, topic)} for filter in filters]
+    for one, ours in zip(filters, matched):
+        for other, theirs in zip(filters, matched):
+            assert overlap(one, other) == bool(ours & theirs), (one, other)
 
 
 def test_filter_map_gives_the_first_match():
