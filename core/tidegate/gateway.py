@@ -221,6 +221,8 @@ class Gateway:
         ]
         if self.room.overflow == BLOCK:
             self._remeasure_at_ms = now_ms + REMEASURE_MS
+            # The pause ends these connections; what they still bring comes again on the next ones.
+            self._barred = dict(self._seen)
             effects.extend(self._shut("the journal is full"))
         return effects
 
