@@ -1,8 +1,17 @@
-"""What several files here share: the databases of a hub."""
+"""What several files here share: chance, and the databases of a hub."""
+
+import random
 
 import pytest
 
 from fixtures.postgres import PostgresServer
+from process.counts import SEED
+
+
+@pytest.fixture
+def chance(request):
+    """Chances of the test's own: instances of it at the same time differ."""
+    return random.Random(f"{SEED} {request.node.name}")
 
 
 @pytest.fixture(scope="session")

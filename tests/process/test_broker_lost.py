@@ -5,8 +5,6 @@ with the hub; no acknowledgement meant for the old session reaches the new one; 
 on by itself.
 """
 
-import random
-
 import pytest
 
 from fixtures.tracer import Tracer
@@ -30,14 +28,13 @@ def expect_promise(chain, verdict):
 @sized(kills=(2, 25))
 @pytest.mark.parametrize(("persistence", "per_s"), [("none", 300), ("strongest", 50)])
 def test_a_killed_broker_costs_nothing_that_was_acknowledged_to_it(
-    tmp_path, persistence, per_s, kills
+    tmp_path, chance, persistence, per_s, kills
 ):
     """Slowly with the strongest persistence: Mosquitto then writes all it has at each change.
 
     With more to do it comes to our PUBACKs seconds late, and so sends more messages again than a
     gateway keeps identities of (`admission.RECENT_MAX`): then there are copies.
     """
-    chance = random.Random(SEED)
     with Chain(tmp_path, persistence=persistence) as chain:
         with chain.load(per_s=per_s):
             for _ in range(kills):
@@ -50,12 +47,11 @@ def test_a_killed_broker_costs_nothing_that_was_acknowledged_to_it(
 
 
 @sized(kills=(2, 15))
-def test_no_late_acknowledgement_reaches_a_new_session(tmp_path, kills):
+def test_no_late_acknowledgement_reaches_a_new_session(tmp_path, chance, kills):
     """The broker numbers its messages from 1 again while commits from before are under way.
 
     Every sync takes two seconds here, so that the new session begins in the midst of one.
     """
-    chance = random.Random(SEED)
     with Chain(tmp_path) as chain:
         delay = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=2000000"]
         with Tracer(tmp_path / "trace", chain.gateway.pid, delay), chain.load():

@@ -1,6 +1,5 @@
 """P1 to P3, R1: the gateway is killed at any instant, under load, and nothing is missed for it."""
 
-import random
 import statistics
 
 from process.chain import WINDOW, Chain, traces
@@ -31,8 +30,7 @@ def account(chain, verdict, kills):
 
 
 @spread("kills", small=4, large=200, instances=4)
-def test_kills_of_the_gateway_lose_nothing_and_repeat_nothing(tmp_path, kills):
-    chance = random.Random(SEED)
+def test_kills_of_the_gateway_lose_nothing_and_repeat_nothing(tmp_path, chance, kills):
     with Chain(tmp_path) as chain:
         with chain.load():
             kill_often(chain, kills, chance)
@@ -46,9 +44,8 @@ def test_kills_of_the_gateway_lose_nothing_and_repeat_nothing(tmp_path, kills):
 
 
 @sized(kills=(3, 40))
-def test_without_identities_only_what_the_broker_sends_again_is_twice(tmp_path, kills):
+def test_without_identities_only_what_the_broker_sends_again_is_twice(tmp_path, chance, kills):
     """Where the promise ends: QoS 1 says nothing by which a copy could be told."""
-    chance = random.Random(SEED)
     with Chain(tmp_path, with_identity=False) as chain:
         with chain.load():
             kill_often(chain, kills, chance)

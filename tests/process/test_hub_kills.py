@@ -15,8 +15,7 @@ def account(kills, chain, verdict):
 
 
 @spread("kills", small=3, large=50, instances=2)
-def test_kills_of_the_hub_lose_nothing_and_repeat_nothing(tmp_path, database, kills):
-    chance = random.Random(SEED)
+def test_kills_of_the_hub_lose_nothing_and_repeat_nothing(tmp_path, chance, database, kills):
     with Chain(tmp_path, database, uplink=UPLINK) as chain:
         with chain.load():
             for _ in range(kills):
@@ -30,10 +29,9 @@ def test_kills_of_the_hub_lose_nothing_and_repeat_nothing(tmp_path, database, ki
 
 
 @sized(kills=(4, 80))
-def test_kills_of_both_and_cuts_of_both_lines_at_random(tmp_path, kills):
-    chance = random.Random(SEED)
+def test_kills_of_both_and_cuts_of_both_lines_at_random(tmp_path, chance, kills):
     with Chain(tmp_path, uplink=UPLINK) as chain:
-        with chain.load(), Meanwhile(cutter(chain, random.Random(SEED + 1))):
+        with chain.load(), Meanwhile(cutter(chain, random.Random(chance.random()))):
             for _ in range(kills // 2):
                 chain.pause(chance.uniform(0, 1))
                 chain.kill_both(chance.sample(["gateway", "hub"], 2))

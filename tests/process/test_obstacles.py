@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import resource
 import shutil
 import statistics
@@ -68,8 +67,7 @@ def is_subscribed(status):
 
 
 @sized(stops=(3, 25))
-def test_sigterm_under_load_ends_with_0_and_loses_nothing(tmp_path, stops):
-    chance = random.Random(SEED)
+def test_sigterm_under_load_ends_with_0_and_loses_nothing(tmp_path, chance, stops):
     took_s = []
     with Chain(tmp_path) as chain:
         with chain.load():

@@ -1,6 +1,5 @@
 """P1 and R2 on the whole gateway: the power of its disk is cut under load, in the real kernel."""
 
-import random
 import time
 
 from crash.mounts import Mount, require
@@ -11,9 +10,8 @@ DISK_BYTES = 80_000_000
 
 
 @sized(cuts=(2, 30))
-def test_no_power_cut_takes_what_was_acknowledged_to_the_broker(tmp_path, cuts):
+def test_no_power_cut_takes_what_was_acknowledged_to_the_broker(tmp_path, chance, cuts):
     require("mount", "mkfs.ext4")
-    chance = random.Random(SEED)
     windows = []
     with (
         Mount(tmp_path / "disk", "ext4", DISK_BYTES) as disk,
