@@ -32,10 +32,12 @@ ROOMY_BYTES = 1 << 40
 class SimDisk(ModelDisk):
     """A medium whose changes the oracle sees, and that can be copied."""
 
-    def __init__(self, oracle: Oracle, lanes: list[str], node: str) -> None:
+    def __init__(self, world: World, oracle: Oracle, lanes: list[str], node: str) -> None:
         super().__init__(lanes, node, ROOMY_BYTES)
+        self._world = world
         self._oracle = oracle
         self._unsent: set[tuple[str, str, int]] = set()
+        self.in_flight: dict[int, tuple[str, str, int, int]] = {}
 
     def apply(self, entry: "Entry") -> None:
         if isinstance(entry, Admitted):
@@ -46,7 +48,12 @@ class SimDisk(ModelDisk):
             uids = [uid_of(row[1].payload) for row in rows if row is not None]
             missing = entry.last - entry.first + 1 - len(uids)
             numbers = range(entry.first, entry.last + 1)
-            self._unsent.update([(lane.epoch, entry.lane, seq) for seq in numbers])
+            dropped = [(lane.epoch, entry.lane, seq) for seq in numbers]
+            self._unsent.update(dropped)
+            if entry.kept and entry.first <= lane.through:
+                self._world.meet("a delivered record is withdrawn")
+            if not entry.kept:
+                self._check_not_in_flight(dropped)
             self._oracle.dropped(uids, missing, entry.reason, entry.kept)
         elif isinstance(entry, (Forgotten, Renewed)):
             lane = self.lanes[entry.lane]
@@ -60,11 +67,13 @@ class SimDisk(ModelDisk):
         """Return a copy, as of the card."""
         other = copy.copy(self)
         other.lanes = {}
+        other.capacity_bytes = ROOMY_BYTES
         for name, lane in self.lanes.items():
             twin = other.lanes[name] = copy.copy(lane)
             twin.rows = dict(lane.rows)
             twin.gaps = list(lane.gaps)
             twin.dropped = dict(lane.dropped)
+        other.in_flight = {}
         other._unsent = set(self._unsent)
         other.boots = dict(self.boots)
         other.quarantine = list(self.quarantine)
@@ -83,6 +92,13 @@ class SimDisk(ModelDisk):
                 held.add(uid_of(record.payload))
         return held
 
+    def _check_not_in_flight(self, dropped: list[tuple[str, str, int]]) -> None:
+        """What is on its way may arrive, and then was not dropped (P4)."""
+        for epoch, lane, first, last in self.in_flight.values():
+            for number in dropped:
+                if number[:2] == (epoch, lane) and first <= number[2] <= last:
+                    raise BrokenPromiseError(f"P4: {lane} {number[2]} is in flight and is dropped")
+
     def check_sent(self, batch: Batch) -> None:
         """Check a batch on its way: what is counted as dropped is not in it (P4)."""
         if not self._unsent:
@@ -93,8 +109,9 @@ class SimDisk(ModelDisk):
             if (epoch, lane, seq) in self._unsent:
                 raise BrokenPromiseError(f"P4: {lane} {seq} was dropped and is sent")
 
-    def rot(self, world: World) -> None:
+    def rot(self) -> None:
         """Change one byte of one record."""
+        world = self._world
         lane = self.lanes[world.chance.choice(sorted(self.lanes))]
         if not lane.rows:
             return
@@ -127,6 +144,7 @@ class SimJournal:
         self._process.crash_point("append")
 
     def sync(self) -> None:
+        self._process.flush_slowly()
         try:
             self._meet("sync")
         except StorageError:
@@ -135,7 +153,6 @@ class SimJournal:
                 self._world.meet("a failed sync reaches the medium")
                 self._journal.sync()
             raise
-        self._process.flush_slowly()
         self._journal.sync()
         self._process.crash_point("sync")
 

@@ -19,6 +19,8 @@ TIMEOUT_MS = 5000
 LATE_MS_MAX = 20_000
 REQUEST_BYTES = 200
 
+About = tuple[str, int, int]  # What a request is about: stream, first, last.
+
 # What a proxy, a portal or a hub in trouble answers.
 MOODS = (
     Reply(401, {"error": "unauthorized", "detail": "the token is not known here"}),
@@ -46,9 +48,9 @@ class Line:
     """What several nodes share on the way to the receiver: cuts, moods, mixed-up answers."""
 
     def __init__(self) -> None:
-        self.is_cut = False
+        self.cut: set[str] = set()  # The names of nodes that nothing reaches.
         self.mood: Reply | None = None
-        self.replies: dict[str, list[Reply]] = {}
+        self.replies: dict[About, list[Reply]] = {}
 
 
 class SimLink:
@@ -63,6 +65,7 @@ class SimLink:
         self._deliver = None
         self._is_closed = False
         self._quiet_until_ms = self._heard_until_ms = 0
+        self._disk = process.node.disk
         self._asked_of: dict[int, object] = {}
 
     def start(self, deliver) -> None:
@@ -70,23 +73,37 @@ class SimLink:
 
     def query(self, token: int, stream: Stream, at: int) -> None:
         self._world.note(f"asks {token} {stream} {at}")
-        self._request(token, lambda: self._receiver.query(stream, at), str(stream), REQUEST_BYTES)
+        about = (str(stream), 0, 0)
+        self._request(token, lambda: self._receiver.query(stream, at), about, REQUEST_BYTES)
         self._process.crash_point("query")
 
     def send(self, token: int, batch: Batch) -> None:
         stream, span = batch.stream, batch.span
         self._world.note(f"sends {token} {stream} {span.first}-{span.last} {len(span.gaps)} gaps")
-        self._process.node.disk.check_sent(batch)
+        self._disk.check_sent(batch)
+        if len(span.boots) > 1:
+            self._world.meet("a batch of several boots")
+        self._disk.in_flight[token] = (stream.epoch, stream.lane, span.first, span.last)
         body, sent_bytes = self._body(batch)
-        self._request(token, lambda: self._receiver.send(stream, body), str(stream), sent_bytes)
+        about = (str(stream), span.first, span.last)
+        self._request(token, lambda: self._receiver.send(stream, body), about, sent_bytes)
         self._process.crash_point("send")
 
     def close(self) -> None:
         self._is_closed = True
+        self.forget()
 
     def settle(self) -> None:
-        """Take note that the process has dealt with every answer."""
-        self._quiet_until_ms = self._heard_until_ms
+        """Take note that every answer was dealt with; a failed journal swallows them."""
+        if self._process.gateway.node:
+            self._quiet_until_ms = self._heard_until_ms
+        else:
+            self._heard_until_ms = self._quiet_until_ms
+
+    def forget(self) -> None:
+        """Take note that nobody waits for what is under way."""
+        self._disk.in_flight.clear()
+        self._heard_until_ms = self._quiet_until_ms
 
     def _body(self, batch: Batch) -> tuple[Batch | bytes, int]:
         """Return the batch as it arrives, and what it takes on the line."""
@@ -101,7 +118,7 @@ class SimLink:
             body[self._world.between(0, len(body) - 1)] ^= 1 << self._world.between(0, 7)
         return bytes(body), len(body)
 
-    def _request(self, token: int, reach, about: str, sent_bytes: int) -> None:
+    def _request(self, token: int, reach, about: About, sent_bytes: int) -> None:
         world, plan, line = self._world, self._plan, self._line
         if world.now_ms < self._quiet_until_ms:
             raise BrokenPromiseError("R16: a request within the time that Retry-After asked for")
@@ -110,7 +127,7 @@ class SimLink:
         if world.happens(plan.duplicate_rate):
             world.meet("a request arrives once more")
             world.after(world.between(delay_ms, LATE_MS_MAX), reach)
-        if line.is_cut or world.happens(plan.request_loss_rate):
+        if self._process.node.name in line.cut or world.happens(plan.request_loss_rate):
             quick = world.happens(0.3)
             world.meet("a request is refused" if quick else "a request is lost")
             wait_ms = delay_ms if quick else TIMEOUT_MS
@@ -118,17 +135,18 @@ class SimLink:
             return
         world.after(delay_ms, self._arrive, token, reach, about, sent_bytes)
 
-    def _arrive(self, token: int, reach, about: str, sent_bytes: int) -> None:
+    def _arrive(self, token: int, reach, about: About, sent_bytes: int) -> None:
         """Reach the receiver, or what is in its place, and send the answer back."""
         world, plan, line = self._world, self._plan, self._line
         reply = line.mood
+        is_cut = self._process.node.name in line.cut
         if reply is None:
             reply = reach()
             if reply is not None and reply.status in (200, 409) and world.happens(plan.mixed_rate):
                 reply = self._another(about, reply)
         else:
-            world.meet(f"mood {reply.status} {type(reply.fields).__name__} {reply.retry_after}")
-        if reply is None or line.is_cut or world.happens(plan.reply_loss_rate):
+            world.meet(f"stranger answers {reply.name}")
+        if reply is None or is_cut or world.happens(plan.reply_loss_rate):
             world.meet("a reply is lost")
             wait_ms = world.chance.choice((1, TIMEOUT_MS))
             world.after(wait_ms, self._answer, Unanswered(token, "no answer", sent_bytes))
@@ -138,26 +156,22 @@ class SimLink:
         answer = Answered(token, reply.status, reply.fields, reply.retry_after, sent_bytes)
         world.after(world.between(1, plan.latency_ms), self._answer, answer)
 
-    def _another(self, about: str, reply: Reply) -> Reply:
-        """Return an earlier answer about the same stream, one for the same range if there is."""
+    def _another(self, about: About, reply: Reply) -> Reply:
+        """Return an earlier answer to the same question, or about the same stream at least."""
         self._world.meet("an answer is mixed up with another")
-        earlier = self._line.replies.get(about, []) or [reply]
-        if isinstance(reply.fields, dict):
-            last = reply.fields.get("last")
-            same = [
-                other
-                for other in earlier
-                if isinstance(other.fields, dict) and other.fields.get("last") == last
-            ]
-            earlier = same or earlier
+        replies = self._line.replies
+        earlier = replies.get(about) or replies.get((about[0], 0, 0)) or [reply]
         return self._world.chance.choice(earlier)
 
     def _answer(self, event: Answered | Unanswered) -> None:
         if self._is_closed:
             return
+        self._disk.in_flight.pop(event.token, None)
         # An answer to what was asked before the journal failed reaches nobody.
         process = self._process
         is_awaited = self._asked_of.pop(event.token) is process.journal and process.gateway.node
+        if not is_awaited:
+            self._world.meet("an answer reaches nobody")
         if isinstance(event, Answered):
             self._world.note(f"answer {event.token} {event.status}")
             seconds = event.retry_after

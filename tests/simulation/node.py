@@ -92,6 +92,8 @@ class Node:
         self.crash()
 
     def _reboot(self) -> None:
+        if self.boot_identity:
+            self.world.meet("machine rebooted")
         self.boot_identity = f"{self.world.chance.getrandbits(64):016x}"
         self.boot_started_ms = self.world.now_ms
 
@@ -133,6 +135,7 @@ class Process:
     def run(self, work) -> None:
         """Do one piece of work as the engine's thread; the process may die of it."""
         self._is_busy = True
+        before = self._sender_states()
         try:
             if not self._is_started:
                 self._is_started = True
@@ -146,6 +149,9 @@ class Process:
         if not self._inbox:
             self._link.settle()
         self.node.oracle.check_node(self)
+        for old, new in zip(before, self._sender_states(), strict=False):
+            if old != new:
+                self.world.meet(f"sender goes from {old} to {new}")
         self._set_alarm()
         if self._inbox:
             self._step_soon()
@@ -192,10 +198,22 @@ class Process:
         if not self.plan.sync_ms or self.world.is_healed:
             return
         flush_ms = self.world.between(0, self.plan.sync_ms)
+        if self.world.happens(self.plan.flush_fault_rate):
+            self.world.after(self.world.between(0, flush_ms), self._lose_a_connection)
         self.world.run(self.world.now_ms + flush_ms)
         if self._dies_after_flush:
             self.world.meet("dies in a flush")
             raise ProcessDeath("flush")
+
+    def _lose_a_connection(self) -> None:
+        """Have a broker restart, or only its connection end, while the medium works."""
+        self.world.meet("a connection is lost in a flush")
+        source = self.world.chance.choice(self.sources)
+        if self.world.happens(0.5):
+            source.drop()
+        else:
+            source.broker.kill(not self.world.happens(self.plan.forget_session_rate))
+            self.world.after(self.world.between(1, 20), source.broker.start)
 
     def acknowledged(self, uid: str) -> None:
         """Take note that a source sends an acknowledgement."""
@@ -208,10 +226,16 @@ class Process:
         self.node.oracle.reported(event)
         self.crash_point("report")
 
+    def _sender_states(self) -> list[str]:
+        """Return the states between two steps; placing, fetching and comparing end within one."""
+        uplink = self.gateway.uplink
+        return [] if uplink is None else [sender.state for sender in uplink.senders]
+
     def _open_journal(self) -> SimJournal:
         if self.world.happens(self.plan.open_rate):
             self.world.meet("the journal does not open")
             raise StorageError(STORAGE_IO, "planted at open")
+        self._link.forget()
         self.journal = SimJournal(self.world, self, self.node.disk, self.plan.storage_rate)
         self.crash_point("open")
         return self.journal

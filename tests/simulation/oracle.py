@@ -44,7 +44,7 @@ class Oracle:
         self._world = world
         self._plan = plan
         self._promised: set[str] = set()
-        self._stored: set[str] = set()
+        self._stored: Counter[str] = Counter()
         self._ever_applied: set[str] = set()
         self._dropped: dict[str, str] = {}
         self._forgotten: set[str] = set()
@@ -152,11 +152,16 @@ class Oracle:
         """As published, apart from copies (P3); retained messages come again out of turn."""
         latest: dict[tuple[str, int], int] = {}
         seen: set[str] = set()
+        has_copies = self._plan.clone or self._plan.restore_image
         for _, uid in table.rows:
             told = self.told[uid]
             # Of what has lost a copy, a later one may be the first to arrive.
-            if uid in seen or told.is_retained or uid in self._dropped:
+            is_lost = uid in self._lost_by_receiver and uid in self._forgotten
+            is_lost = is_lost or uid in self.excused
+            if uid in seen or told.is_retained or uid in self._dropped or is_lost:
                 continue
+            if has_copies and self._stored[uid] > 1:
+                continue  # A fork between two copies of a message: the second one comes first.
             seen.add(uid)
             key = (told.source, told.qos)
             if told.number < latest.get(key, -1):

@@ -13,6 +13,10 @@ POISON = b"poison"  # A payload that says so is refused by the receiver, always.
 BIG_BYTES = 3000  # Payload of a record that is over the receiver's limit, where it has a small one.
 IDENTITY_NAME = "id"
 
+OVERFLOWS = ("drop-oldest", "drop-newest", "block")
+# Only gaps in the middle of what is held can hide from one copy what the other has sent.
+OVERFLOWS_OF_COPIES = ("drop-newest", "drop-newest", "drop-oldest", "block")
+
 # What may happen after every effect: the process dies.
 CRASH_SITES = (
     "open", "recover", "append", "sync", "usage", "read", "locate",
@@ -37,6 +41,7 @@ class Plan(NamedTuple):
     retained_replay: bool
     latency_ms: int
     sync_ms: int
+    flush_fault_rate: float
     crash_rates: dict[str, float]
     crash_faults: int
     storage_rate: float
@@ -57,6 +62,7 @@ class Plan(NamedTuple):
     receiver_faults: int
     backup_faults: int
     receiver_bytes_max: int
+    lowers_limit: bool
     wall_faults: int
     real_bytes: bool
     clone: bool
@@ -71,61 +77,93 @@ class Plan(NamedTuple):
 def make_plan(seed: int) -> Plan:
     """Return the plan of `seed`."""
     chance = Random(seed * 2 + 1)
+    has_copies = chance.random() < 0.3
+    # Copies that also drop records hide from each other what they have.
+    is_cramped = chance.random() < (0.7 if has_copies else 0.25)
+    settings = _settings(chance, is_cramped, has_copies)
+    # Nothing empties the quarantine but the owner: with poison, a journal that blocks at its limit
+    # would stay full.
+    has_room = not is_cramped or settings.journal.overflow != "block"
+    return Plan(
+        settings=settings,
+        clone=chance.random() < 0.8 and has_copies,
+        restore_image=chance.random() < 0.6 and has_copies,
+        **_workload(chance, has_room),
+        **_node_faults(chance),
+        **_line_faults(chance, has_copies),
+        **_receiver_faults(chance),
+    )
 
-    def maybe(probability: float, value: Any, otherwise: Any = 0) -> Any:
-        # Both are drawn by the caller in any case: one fault more or less moves no other.
-        return value if chance.random() < probability else otherwise
 
+def _maybe(chance: Random, probability: float, value: Any, otherwise: Any = 0) -> Any:
+    """Return `value` for this share of the seeds, and else no fault of this kind."""
+    return value if chance.random() < probability else otherwise
+
+
+def _workload(chance: Random, has_room: bool) -> dict[str, Any]:
+    return {
+        "chaos_ms": chance.choice((4_000, 10_000, 30_000)),
+        "messages": chance.randint(20, 110),
+        "topics": chance.randint(1, 4),
+        "qos_0_rate": _maybe(chance, 0.3, 0.2),
+        "retain_rate": _maybe(chance, 0.5, 0.2),
+        "poison_rate": _maybe(chance, 0.4 * has_room, chance.choice((0.02, 0.1, 0.3))),
+        "big_rate": _maybe(chance, 0.3 * has_room, 0.1),
+        "too_large": _maybe(chance, 0.002, True, False),
+        "receive_maximum": chance.choice((1, 3, 20, 100)),
+        "queue_max": _maybe(chance, 0.15, 20, 1000),
+        "retained_replay": chance.random() < 0.5,
+        "latency_ms": chance.choice((1, 10, 40, 300)),
+    }
+
+
+def _node_faults(chance: Random) -> dict[str, Any]:
     crash_rates = {}
     has_crashes = chance.random() < 0.5
     for site in CRASH_SITES:
         rate = chance.choice((0.01, 0.02, 0.05))
-        crash_rates[site] = maybe(0.3, rate) if has_crashes else 0
-    # Nothing empties the quarantine but the owner, so with poison a small journal would fill up.
-    is_cramped = chance.random() < 0.25
-    return Plan(
-        settings=_settings(chance, is_cramped),
-        chaos_ms=chance.choice((4_000, 10_000, 30_000)),
-        messages=chance.randint(20, 110),
-        topics=chance.randint(1, 4),
-        qos_0_rate=maybe(0.3, 0.2),
-        retain_rate=maybe(0.4, 0.2),
-        poison_rate=maybe(0 if is_cramped else 0.4, chance.choice((0.02, 0.1, 0.3))),
-        big_rate=maybe(0 if is_cramped else 0.25, 0.05),
-        too_large=maybe(0.002, True, False),
-        receive_maximum=chance.choice((1, 3, 20, 100)),
-        queue_max=maybe(0.15, 20, 1000),
-        retained_replay=maybe(0.5, True, False),
-        latency_ms=chance.choice((1, 10, 40, 300)),
-        sync_ms=maybe(0.5, chance.choice((5, 50, 400))),
-        crash_rates=crash_rates,
-        crash_faults=maybe(0.3, chance.randint(1, 3)),
-        storage_rate=maybe(0.3, chance.choice((0.005, 0.02, 0.05))),
-        open_rate=maybe(0.2, 0.3),
-        rot_faults=maybe(0.1, chance.randint(1, 3)),
-        full_disk_faults=maybe(0.1, 1),
-        connection_faults=maybe(0.4, chance.randint(1, 8)),
-        broker_faults=maybe(0.3, chance.randint(1, 3)),
-        forget_session_rate=chance.choice((0, 0.5, 1)),
-        request_loss_rate=maybe(0.3, chance.choice((0.02, 0.1, 0.3))),
-        reply_loss_rate=maybe(0.4, chance.choice((0.02, 0.1, 0.3))),
-        duplicate_rate=maybe(0.3, 0.1),
-        flip_rate=maybe(0.15, chance.choice((0.02, 0.2))),
-        mixed_rate=maybe(0.15, chance.choice((0.05, 0.2))),
-        cut_faults=maybe(0.4, chance.randint(1, 3)),
-        mood_faults=maybe(0.4, chance.randint(1, 4)),
-        receiver_crash_rate=maybe(0.3, 0.05),
-        receiver_faults=maybe(0.2, 1),
-        backup_faults=maybe(0.2, chance.randint(1, 2)),
-        receiver_bytes_max=maybe(0.25, chance.choice((400, 1500, 2500)), 1 << 30),
-        wall_faults=maybe(0.3, chance.randint(1, 5)),
-        real_bytes=maybe(0.15, True, False),
-        clone=maybe(0.12, True, False),
-        restore_image=maybe(0.12, True, False),
-    )
+        crash_rates[site] = _maybe(chance, 0.3 * has_crashes, rate)
+    return {
+        "sync_ms": _maybe(chance, 0.5, chance.choice((5, 50, 400, 3000))),
+        "flush_fault_rate": _maybe(chance, 0.5, chance.choice((0.05, 0.3))),
+        "crash_rates": crash_rates,
+        "crash_faults": _maybe(chance, 0.3, chance.randint(1, 3)),
+        "storage_rate": _maybe(chance, 0.35, chance.choice((0.01, 0.03, 0.1))),
+        "open_rate": _maybe(chance, 0.2, 0.3),
+        "rot_faults": _maybe(chance, 0.1, chance.randint(1, 3)),
+        "full_disk_faults": _maybe(chance, 0.2, chance.randint(1, 4)),
+        "connection_faults": _maybe(chance, 0.4, chance.randint(1, 8)),
+        "broker_faults": _maybe(chance, 0.4, chance.randint(1, 4)),
+        "forget_session_rate": chance.choice((0, 0.7, 1)),
+        "wall_faults": _maybe(chance, 0.3, chance.randint(1, 5)),
+    }
 
 
-def _settings(chance: Random, is_cramped: bool) -> GatewaySettings:
+def _line_faults(chance: Random, has_copies: bool) -> dict[str, Any]:
+    mixed_rate = chance.choice((0.1, 0.5))
+    return {
+        "request_loss_rate": _maybe(chance, 0.3, chance.choice((0.02, 0.1, 0.3))),
+        "reply_loss_rate": _maybe(chance, 0.4, chance.choice((0.02, 0.1, 0.3))),
+        "duplicate_rate": _maybe(chance, 0.3, 0.1),
+        "flip_rate": _maybe(chance, 0.15, chance.choice((0.02, 0.2))),
+        "mixed_rate": _maybe(chance, 0.5 if has_copies else 0.1, mixed_rate),
+        "cut_faults": _maybe(chance, 0.8 if has_copies else 0.4, chance.randint(1, 4)),
+        "mood_faults": _maybe(chance, 0.4, chance.randint(1, 4)),
+        "real_bytes": chance.random() < 0.15,
+    }
+
+
+def _receiver_faults(chance: Random) -> dict[str, Any]:
+    return {
+        "receiver_crash_rate": _maybe(chance, 0.3, 0.05),
+        "receiver_faults": _maybe(chance, 0.2, 1),
+        "backup_faults": _maybe(chance, 0.25, chance.randint(1, 2)),
+        "receiver_bytes_max": _maybe(chance, 0.3, chance.choice((400, 1500, 2500)), 1 << 30),
+        "lowers_limit": chance.random() < 0.5,
+    }
+
+
+def _settings(chance: Random, is_cramped: bool, has_copies: bool) -> GatewaySettings:
     source = {"type": "mqtt", "url": "mqtt://a", "topics": ["#"], "message_id": IDENTITY_NAME}
     plain = {"type": "mqtt", "url": "mqtt://b", "topics": ["#"]}
     uplink: dict[str, Any] = {
@@ -143,11 +181,11 @@ def _settings(chance: Random, is_cramped: bool) -> GatewaySettings:
         uplink["bytes_per_day"] = chance.choice((2000, 10_000))
     lane = {"name": "alarm", "topics": ["+/alarm"], "urgent": chance.random() < 0.5}
     settings = read_gateway({"source": [source, plain], "lane": [lane], "uplink": uplink})
-    limit_bytes = chance.choice((2000, 5000, 12_000)) if is_cramped else 1 << 30
+    limit_bytes = chance.choice((1500, 3000, 6000)) if is_cramped else 1 << 30
     journal = settings.journal._replace(
         limit_bytes=limit_bytes,
         reserve_bytes=1000,
-        overflow=chance.choice(("drop-oldest", "drop-newest", "block")),
+        overflow=chance.choice(OVERFLOWS_OF_COPIES if has_copies else OVERFLOWS),
         keep_delivered_bytes=chance.choice((0, limit_bytes // 4)),
     )
     return settings._replace(journal=journal)

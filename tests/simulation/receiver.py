@@ -12,6 +12,8 @@ from simulation.plan import POISON, Plan
 from simulation.world import World
 from tidegate.batch import Batch, decode
 from tidegate.errors import ProtocolError
+from tidegate.journal import DAMAGED, EXPIRED, OVERFLOW, TOO_LARGE
+from tidegate.lane import QUARANTINED
 from tidegate.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Cursor, Verdict, examine
 from tidegate.receipt import Receipt, Standing, receipt_fields, standing_fields
 from tidegate.record import size_bytes
@@ -21,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.span import Gap
 
+REASONS = (DAMAGED, EXPIRED, OVERFLOW, TOO_LARGE)  # Any other word is what a receiver has said.
+
 
 class Reply(NamedTuple):
     """An HTTP answer."""
@@ -28,6 +32,12 @@ class Reply(NamedTuple):
     status: int
     fields: Any
     retry_after: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in the coverage."""
+        kind = type(self.fields).__name__ if self.fields is not None else "nothing"
+        return f"{self.status} {kind}" + (f" after {self.retry_after}" if self.retry_after else "")
 
 
 class Table:
@@ -63,7 +73,7 @@ class Receiver:
     def __init__(self, world: World, oracle: Oracle, plan: Plan) -> None:
         self.tables: dict[str, Table] = {}
         self.is_up = True
-        self.bytes_max = plan.receiver_bytes_max
+        self.bytes_max = 1 << 30 if plan.lowers_limit else plan.receiver_bytes_max
         self._world = world
         self._oracle = oracle
         self._crash_rate = plan.receiver_crash_rate
@@ -129,6 +139,9 @@ class Receiver:
         table.write(verdict, uids)
         table.cursor = verdict.cursor
         self._oracle.applied(name, uids)
+        for gap in verdict.gaps:
+            reason = gap.reason.removeprefix(QUARANTINED)
+            self._world.meet(f"gap told: {reason if reason in REASONS else 'poison'}")
 
     def _refusal(self, batch: Batch) -> Reply | None:
         records = batch.span.records

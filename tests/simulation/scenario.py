@@ -34,7 +34,7 @@ class Scenario:
         self._images: list[SimDisk] = []
         self._published = 0
         node_id = f"{self.world.chance.getrandbits(64):016x}"
-        self._add_node("node", SimDisk(self.oracle, LANES, node_id))
+        self._add_node("node", SimDisk(self.world, self.oracle, LANES, node_id))
 
     def run(self) -> None:
         """Let it all happen; raises `BrokenPromiseError`."""
@@ -121,6 +121,7 @@ class Scenario:
             (plan.cut_faults, self._cut_line),
             (plan.mood_faults, self._spoil_mood),
             (plan.receiver_faults, self._stop_receiver),
+            (int(plan.lowers_limit), self._lower_limit),
             (plan.backup_faults * 2, self._back_up),
             (plan.backup_faults, self._restore_receiver),
             (plan.wall_faults, self._step_wall),
@@ -142,7 +143,7 @@ class Scenario:
         self._node().crash()
 
     def _rot(self) -> None:
-        self._node().disk.rot(self.world)
+        self._node().disk.rot()
 
     def _fill_disk(self) -> None:
         """Others take the room: what is on the medium stays, nothing more fits, for a while."""
@@ -163,15 +164,16 @@ class Scenario:
     def _kill_broker(self) -> None:
         broker = self.world.chance.choice(self.brokers)
         broker.kill(not self.world.happens(self.plan.forget_session_rate))
-        self.world.after(self.world.between(1, 3000), broker.start)
+        self.world.after(self.world.between(1, self.world.chance.choice((20, 3000))), broker.start)
 
     def _cut_line(self) -> None:
         self.world.meet("line cut")
-        self.line.is_cut = True
-        self.world.after(self.world.between(10, 10_000), self._mend_line)
+        node = self._node()
+        self.line.cut.add(node.name)
+        self.world.after(self.world.between(10, 10_000), self._mend_line, node)
 
-    def _mend_line(self) -> None:
-        self.line.is_cut = False
+    def _mend_line(self, node: Node) -> None:
+        self.line.cut.discard(node.name)
 
     def _spoil_mood(self) -> None:
         self.line.mood = self.world.chance.choice(MOODS)
@@ -185,11 +187,16 @@ class Scenario:
         self.receiver.is_up = False
         self.world.after(self.world.between(10, 5000), self.receiver.restart)
 
+    def _lower_limit(self) -> None:
+        self.receiver.bytes_max = self.plan.receiver_bytes_max
+
     def _back_up(self) -> None:
         self.receiver.back_up()
 
     def _restore_receiver(self) -> None:
         self.receiver.restore()
+        if self.world.happens(0.5):
+            self._lower_limit()  # It comes back with another configuration.
 
     def _step_wall(self) -> None:
         self.world.meet("wall clock steps")
@@ -233,7 +240,7 @@ class Scenario:
         world = self.world
         world.is_healed = True
         world.note("heal")
-        self.line.is_cut = False
+        self.line.cut.clear()
         self.line.mood = None
         self.receiver.heal()
         for broker in self.brokers:

@@ -10,7 +10,7 @@ from simulation.world import World
 from tidegate.events import Arrived, Message
 from tidegate.record import RETAIN, unpack_properties
 
-RETRY_MS_MAX = 2000
+RETRIES_MS_MAX = (20, 2000)  # At once, or after a pause.
 
 
 class SimSource:
@@ -21,7 +21,7 @@ class SimSource:
         self.generation = 0
         self._world = world
         self._process = process
-        self._broker = broker
+        self.broker = broker
         self._plan = plan
         self._has_identity = has_identity
         self._deliver = None
@@ -117,18 +117,19 @@ class SimSource:
         )  # fmt: skip
 
     def _connect_soon(self) -> None:
-        self._world.after(self._world.between(1, RETRY_MS_MAX), self._connect)
+        world = self._world
+        world.after(world.between(1, world.chance.choice(RETRIES_MS_MAX)), self._connect)
 
     def _connect(self) -> None:
         if self._is_paused or self._is_closed or self.generation:
             return
-        if not self._broker.is_up:
+        if not self.broker.is_up:
             self._connect_soon()
             return
         self._connections += 1
         self.generation = self._connections
         self._uids = {}
-        self._connection = self._broker.connect(self, self._plan.latency_ms)
+        self._connection = self.broker.connect(self, self._plan.latency_ms)
         self._world.note(f"{self.name} connected #{self.generation}")
 
     def _send_acknowledgements(self, tokens: list[int]) -> None:
