@@ -115,7 +115,7 @@ def test_large_file_is_found(tmp_path):
 
 
 def test_core_module_without_its_test_is_found(tmp_path):
-    plant(tmp_path, "core/tidegate/backoff.py", "def delay(): return 1")
+    plant(tmp_path, "core/tidegate/delivery/backoff.py", "def delay(): return 1")
     plant(tmp_path, "core/tidegate/limits.py", "LIMIT = 1")
     plant(
         tmp_path,
@@ -130,7 +130,7 @@ def test_core_module_without_its_test_is_found(tmp_path):
 
 def test_core_module_missing_from_the_contents_is_found(tmp_path):
     plant(tmp_path, "core/tidegate/__init__.py", "'''Contents: record.'''")
-    plant(tmp_path, "core/tidegate/record.py")
+    plant(tmp_path, "core/tidegate/records/record.py")
     plant(tmp_path, "core/tidegate/cord.py")
     assert list(tree_rules.named_in_init(tmp_path)) == [
         "core/tidegate/__init__.py does not name cord"

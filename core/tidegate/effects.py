@@ -6,9 +6,9 @@ from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tidegate.batch import Batch
-    from tidegate.journal import Entry
-    from tidegate.stream import Stream
+    from tidegate.records.stream import Stream
+    from tidegate.store.journal import Entry
+    from tidegate.wire.batch import Batch
 
 
 class Append(namedtuple("Append", ("entries",))):

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from tidegate.effects import Effect
     from tidegate.events import Event
     from tidegate.gateway import Gateway
-    from tidegate.journal import Journal
     from tidegate.ports import Deliver, Link, Observer, Source
-    from tidegate.record import Record
+    from tidegate.records.record import Record
+    from tidegate.store.journal import Journal
 
 REOPEN_MS_MIN = 100  # A passing fault is over at once,
 REOPEN_MS_MAX = 10_000  # a full disk is looked at six times a minute.

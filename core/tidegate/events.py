@@ -4,8 +4,8 @@ from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tidegate.journal import JournalState, Usage
-    from tidegate.span import Span
+    from tidegate.records.span import Span
+    from tidegate.store.journal import JournalState, Usage
 
 
 class Message(

@@ -9,8 +9,10 @@ refuses, they are thrown away with all that rests on them, and rebuilt from what
 recovers; sources stay away until then, so that whatever was not acknowledged comes again.
 """
 
-from tidegate.admission import DEFAULT_LANE, Admission
-from tidegate.clock import Clock
+from tidegate.delivery.line import Line
+from tidegate.delivery.schedule import Schedule, Window
+from tidegate.delivery.sender import Moment
+from tidegate.delivery.uplink import Uplink
 from tidegate.effects import Append, Pause, Report, Resume, Sync
 from tidegate.events import (
     Answered,
@@ -24,22 +26,20 @@ from tidegate.events import (
     Stored,
     Unanswered,
 )
-from tidegate.journal import OVERFLOW, TOO_LARGE, Booted, Spent
-from tidegate.lane import Lane
-from tidegate.line import Line
-from tidegate.room import KEEP_RECORDS, Room
-from tidegate.schedule import Schedule, Window
-from tidegate.sender import Moment
-from tidegate.topics import FilterMap
-from tidegate.uplink import Uplink
+from tidegate.records.clock import Clock
+from tidegate.records.topics import FilterMap
+from tidegate.store.admission import DEFAULT_LANE, Admission
+from tidegate.store.journal import OVERFLOW, TOO_LARGE, Booted, Spent
+from tidegate.store.lane import Lane
+from tidegate.store.room import KEEP_RECORDS, Room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tidegate.chance import Chance
+    from tidegate.config.settings import GatewaySettings, UplinkSettings
+    from tidegate.delivery.chance import Chance
     from tidegate.effects import Effect
     from tidegate.events import Event
-    from tidegate.journal import Entry, JournalState
-    from tidegate.settings import GatewaySettings, UplinkSettings
+    from tidegate.store.journal import Entry, JournalState
 
 DROP_OLDEST, DROP_NEWEST, BLOCK = "drop-oldest", "drop-newest", "block"
 REMEASURE_MS = 1000  # While sources are shut out no commit measures the room: the clock does.

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from tidegate.batch import Batch
     from tidegate.events import Event
-    from tidegate.stream import Stream
+    from tidegate.records.stream import Stream
+    from tidegate.wire.batch import Batch
 
     Deliver = Callable[[Event], None]
 

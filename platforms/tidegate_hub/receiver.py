@@ -21,12 +21,12 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tidegate.batch import Batch, decode
 from tidegate.errors import ProtocolError
-from tidegate.ledger import AHEAD, APPLY, FORK
 from tidegate.limits import SEQ_MAX
-from tidegate.receipt import Receipt, Standing, receipt_fields, standing_fields
-from tidegate.stream import Stream, parse_stream
+from tidegate.records.stream import Stream, parse_stream
+from tidegate.wire.batch import Batch, decode
+from tidegate.wire.ledger import AHEAD, APPLY, FORK
+from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields
 from tidegate_hub.errors import (
     ForeignNodeError,
     IntegrityError,

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 
-from tidegate.batch import Batch
-from tidegate.clock import UNKNOWN, Boot, is_plausible, wall_of
-from tidegate.ledger import Verdict
-from tidegate.record import unpack_properties
-from tidegate.span import sequence_numbers
+from tidegate.records.clock import UNKNOWN, Boot, is_plausible, wall_of
+from tidegate.records.record import unpack_properties
+from tidegate.records.span import sequence_numbers
+from tidegate.wire.batch import Batch
+from tidegate.wire.ledger import Verdict
 from tidegate_hub.tables import QUALITY_ESTIMATED
 
 RecordRow = tuple[int, int, int | None, int, int, int, int, int, int, int, str | None, bytes]

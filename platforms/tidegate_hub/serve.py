@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import uvicorn
 
-from tidegate.settings import HubNodeSettings, HubSettings
-from tidegate.stream import IDENTITY_DIGITS
-from tidegate.url import Url
+from tidegate.config.settings import HubNodeSettings, HubSettings
+from tidegate.config.url import Url
+from tidegate.records.stream import IDENTITY_DIGITS
 from tidegate_hub.app import Hub, Limits, build_app
 from tidegate_hub.errors import HubError
 from tidegate_hub.metrics import Metrics

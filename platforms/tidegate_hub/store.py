@@ -23,10 +23,10 @@ import psycopg
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tidegate.batch import Batch
-from tidegate.ledger import APPLY, FORK, KNOWN, NEW_STREAM, Cursor, examine
-from tidegate.receipt import Standing
-from tidegate.stream import Stream
+from tidegate.records.stream import Stream
+from tidegate.wire.batch import Batch
+from tidegate.wire.ledger import APPLY, FORK, KNOWN, NEW_STREAM, Cursor, examine
+from tidegate.wire.receipt import Standing
 from tidegate_hub.database import Database, open_database, reason_of
 from tidegate_hub.errors import (
     ForeignNodeError,

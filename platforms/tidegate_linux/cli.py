@@ -81,7 +81,7 @@ def demo(seconds: int, devices: int) -> None:
     A broker, a gateway, a hub and simulated devices, in a temporary folder and on free ports.
     Prints a balance sheet; the exit code is 0 only if the promises P1 to P4 hold.
     """
-    from tidegate_linux.demo import run_demo
+    from tidegate_linux.demo.demo import run_demo
 
     sys.exit(run_demo(seconds, devices))
 
@@ -95,7 +95,7 @@ def check(config: Path) -> None:
 
     The exit code is 1 if there is an error among the findings.
     """
-    from tidegate_linux.check import run_check
+    from tidegate_linux.check.check import run_check
 
     sys.exit(run_check(config))
 
@@ -109,7 +109,7 @@ def status(as_json: bool, config: Path | None) -> None:
     Asks the running gateway; where none runs, reads its journal.  Without -c the file is
     /etc/tidegate/gateway.toml if there is one.
     """
-    from tidegate_linux.status import run_status
+    from tidegate_linux.status.status import run_status
 
     if config is None and CONFIG_DEFAULT.exists():
         config = CONFIG_DEFAULT

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tidegate.clock import NO_IDENTITY, SET, SYNCHRONISED
 from tidegate.events import ClockRead
-from tidegate.stream import IDENTITY_DIGITS, is_identity
+from tidegate.records.clock import NO_IDENTITY, SET, SYNCHRONISED
+from tidegate.records.stream import IDENTITY_DIGITS, is_identity
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -18,12 +18,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tidegate.advice import advise_gateway, advise_hub
-from tidegate.gateway_schema import GATEWAY
-from tidegate.hub_schema import HUB
-from tidegate.schema import PATH, SettingsError, Table
-from tidegate.secret import Secret
-from tidegate.settings import (
+from tidegate.config.advice import advise_gateway, advise_hub
+from tidegate.config.checks import NAME_CHARACTERS_MAX, check_name, check_token
+from tidegate.config.gateway_schema import GATEWAY
+from tidegate.config.hub_schema import HUB
+from tidegate.config.reader import TEXT_CHARACTERS_MAX
+from tidegate.config.schema import PATH, SettingsError, Table
+from tidegate.config.secret import Secret
+from tidegate.config.settings import (
     GatewaySettings,
     HubNodeSettings,
     HubSettings,
@@ -33,8 +35,6 @@ from tidegate.settings import (
     read_gateway,
     read_hub,
 )
-from tidegate.settings_checks import NAME_CHARACTERS_MAX, check_name, check_token
-from tidegate.settings_reader import TEXT_CHARACTERS_MAX
 
 CONFIG_BYTES_MAX = 1 << 20  # A hundred times the sample; more is some other file.
 

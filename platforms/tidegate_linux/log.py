@@ -11,7 +11,7 @@ import logging
 import sys
 from typing import TextIO, cast
 
-from tidegate.settings import LogSettings
+from tidegate.config.settings import LogSettings
 
 LEVELS = {
     "error": logging.ERROR,

@@ -13,9 +13,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-from tidegate.gateway_schema import GATEWAY
-from tidegate.hub_schema import HUB
-from tidegate.schema import CHOICE, NUMBERS, Key, Table, known_choices
+from tidegate.config.gateway_schema import GATEWAY
+from tidegate.config.hub_schema import HUB
+from tidegate.config.schema import CHOICE, NUMBERS, Key, Table, known_choices
 
 _WIDTH = 100
 _GROUPED_FROM = 100_000  # From here on digits are hard to count.

@@ -21,26 +21,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tidegate.chance import Chance
+from tidegate.config.settings import GatewaySettings
+from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.gateway import Gateway, lane_names
-from tidegate.settings import GatewaySettings
 from tidegate.version import VERSION
 from tidegate_linux.clock import boot_identity, now_ms, read_clock
-from tidegate_linux.http_link import HttpLink
+from tidegate_linux.http.link import HttpLink
 from tidegate_linux.inbox import Inbox
-from tidegate_linux.journal import open_journal
+from tidegate_linux.journal.sqlite import open_journal
+from tidegate_linux.journal.timed import CommitTimes, TimedJournal
 from tidegate_linux.log import LogObserver
-from tidegate_linux.mqtt_source import MqttSource
-from tidegate_linux.status_server import StatusServer
-from tidegate_linux.survey import Snapshot, Survey
-from tidegate_linux.timed_journal import CommitTimes, TimedJournal
+from tidegate_linux.mqtt.source import MqttSource
+from tidegate_linux.status.server import StatusServer
+from tidegate_linux.status.survey import Snapshot, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.events import Event
-    from tidegate.journal import Journal
-    from tidegate.record import Record
+    from tidegate.records.record import Record
+    from tidegate.store.journal import Journal
 
 CLOCK_MS = 10_000  # How often the wall clock is looked at.
 SNAPSHOT_MS = 500  # How often a snapshot is made while there is work,

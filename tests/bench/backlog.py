@@ -28,11 +28,11 @@ from bench.systems import (
     start_gateway,
     start_hub,
 )
-from tidegate.clock import SYNCHRONISED, Clock
-from tidegate.journal import Booted
-from tidegate.lane import Lane
-from tidegate.record import Record
-from tidegate_linux.journal import open_journal
+from tidegate.records.clock import SYNCHRONISED, Clock
+from tidegate.records.record import Record
+from tidegate.store.journal import Booted
+from tidegate.store.lane import Lane
+from tidegate_linux.journal.sqlite import open_journal
 
 COMMIT_RECORDS = 10_000
 LIMIT_BYTES = 1_000_000_000  # A gateway's default.

@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from fixtures.broker import Broker
 from fixtures.sources import clock_ms, source_settings, wait_until
-from tidegate_linux.mqtt_source import MqttSource
+from tidegate_linux.mqtt.source import MqttSource
 
 CASES = [("3.1.1", 20), ("3.1.1", 0), ("5", 100), ("5", 1000)]  # Protocol, the broker's window.
 

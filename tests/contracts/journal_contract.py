@@ -1,4 +1,4 @@
-"""What every journal must do: the port of `tidegate.journal`, as functions that fail.
+"""What every journal must do: the port of `tidegate.store.journal`, as functions that fail.
 
 Each takes a *bench*: `bench.journal` is an open journal with the lanes "main" and "alarm", never
 used before; `bench.reopen()` closes it and opens it again; `bench.crash()` opens what a power cut
@@ -9,9 +9,12 @@ from contracts.journal_contract_lanes import LANE_CONTRACT
 from contracts.journal_steps import ALL, BOOT, balance_holds, fill, main_of
 from fakes.journal_script import admitted, lane_of, make_records
 from support import raises
-from tidegate.clock import Boot, forgotten_boot
 from tidegate.errors import StorageError
-from tidegate.journal import (
+from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX, BOOT_MAX, TICKS_MS_MAX
+from tidegate.records.clock import Boot, forgotten_boot
+from tidegate.records.record import Record, fold_all, size_bytes
+from tidegate.records.stream import is_identity
+from tidegate.store.journal import (
     OVERFLOW,
     Admitted,
     Booted,
@@ -21,9 +24,6 @@ from tidegate.journal import (
     Renewed,
     Spent,
 )
-from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX, BOOT_MAX, TICKS_MS_MAX
-from tidegate.record import Record, fold_all, size_bytes
-from tidegate.stream import is_identity
 
 
 def new_journal_is_empty_and_named(bench):

@@ -4,9 +4,9 @@ The other half of `journal_contract`, whose text says what a bench is.
 """
 
 from contracts.journal_steps import ALL, balance_holds, fill, main_of
-from tidegate.journal import EXPIRED, OVERFLOW, Dropped, Forgotten, Released, Renewed
-from tidegate.record import fold, size_bytes
-from tidegate.span import Gap
+from tidegate.records.record import fold, size_bytes
+from tidegate.records.span import Gap
+from tidegate.store.journal import EXPIRED, OVERFLOW, Dropped, Forgotten, Released, Renewed
 
 
 def released_records_stay_readable(bench):

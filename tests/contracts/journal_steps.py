@@ -1,8 +1,8 @@
 """Steps that the journal's contract is written in."""
 
 from fakes.journal_script import admitted, lane_of, make_records
-from tidegate.clock import Boot
-from tidegate.journal import Booted
+from tidegate.records.clock import Boot
+from tidegate.store.journal import Booted
 
 ALL = 1 << 30
 BOOT = Boot(1, "b007b007b007b007", 1_700_000_000_000, 2)

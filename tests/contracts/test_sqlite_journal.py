@@ -13,7 +13,7 @@ from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line a
 from contracts.journal_steps import ALL  # noqa: E402
 from fakes.journal_script import Script, comparable, comparable_span, lane_of  # noqa: E402
 from fakes.model_journal import ModelDisk  # noqa: E402
-from tidegate_linux.journal import open_journal  # noqa: E402
+from tidegate_linux.journal.sqlite import open_journal  # noqa: E402
 
 LANES = ["main", "alarm"]
 

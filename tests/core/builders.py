@@ -1,11 +1,11 @@
 """Short ways to settings, messages, lanes and answers. Runs on CPython and MicroPython."""
 
-from tidegate.chance import Chance
+from tidegate.config.settings import read_gateway
+from tidegate.delivery.chance import Chance
 from tidegate.events import Arrived, Message
-from tidegate.journal import LaneState
-from tidegate.lane import Lane
-from tidegate.record import Record
-from tidegate.settings import read_gateway
+from tidegate.records.record import Record
+from tidegate.store.journal import LaneState
+from tidegate.store.lane import Lane
 
 NODE = "00c0ffee00c0ffee"
 EPOCH = "0000000000000001"

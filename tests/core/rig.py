@@ -8,13 +8,13 @@ CPython and MicroPython.
 from builders import NODE, chance, records, uplink_settings
 from scripted import Medium, ScriptedLink
 from scripted_hub import ScriptedHub
+from tidegate.delivery.line import Line
+from tidegate.delivery.schedule import Schedule
+from tidegate.delivery.sender import Moment
+from tidegate.delivery.uplink import Uplink
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.events import Answered, Fetched, Located, Unanswered
-from tidegate.lane import Lane
-from tidegate.line import Line
-from tidegate.schedule import Schedule
-from tidegate.sender import Moment
-from tidegate.uplink import Uplink
+from tidegate.store.lane import Lane
 
 PUMPS_MAX = 1000
 

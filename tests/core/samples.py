@@ -1,10 +1,10 @@
 """Records, spans and batches that tests of codecs share. Runs on CPython and MicroPython."""
 
-from tidegate.batch import Batch
-from tidegate.clock import Boot
-from tidegate.record import RETAIN, Record, fold_all, pack_properties
-from tidegate.span import Gap, Span
-from tidegate.stream import Stream
+from tidegate.records.clock import Boot
+from tidegate.records.record import RETAIN, Record, fold_all, pack_properties
+from tidegate.records.span import Gap, Span
+from tidegate.records.stream import Stream
+from tidegate.wire.batch import Batch
 
 STREAM = Stream("00c0ffee00c0ffee", "5f3759df5f3759df", "main")
 BOOTS = [Boot(7, "0123456789abcdef", 1_750_000_000_000, 2), Boot(9, "fedcba9876543210", -5, 0)]

@@ -7,7 +7,9 @@ where the test says so. Runs on CPython and MicroPython.
 
 from builders import EPOCH, NODE
 from tidegate.errors import STORAGE_IO, StorageError
-from tidegate.journal import (
+from tidegate.records.record import size_bytes
+from tidegate.records.span import Gap, assemble
+from tidegate.store.journal import (
     EXPIRED,
     Admitted,
     Booted,
@@ -20,8 +22,6 @@ from tidegate.journal import (
     Spent,
     Usage,
 )
-from tidegate.record import size_bytes
-from tidegate.span import Gap, assemble
 
 
 class Medium:

@@ -3,10 +3,10 @@
 `answer` takes what a link was given and returns (status, fields). Runs on CPython and MicroPython.
 """
 
-from tidegate import ledger
-from tidegate.batch import decode, encode
-from tidegate.ledger import NEW_STREAM, examine
-from tidegate.receipt import Receipt, Standing, receipt_fields, standing_fields
+from tidegate.wire import ledger
+from tidegate.wire.batch import decode, encode
+from tidegate.wire.ledger import NEW_STREAM, examine
+from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields
 
 GENERATION = "00000000000000aa"
 

@@ -1,11 +1,11 @@
 """What arrives becomes records of the right lane, once, and is acknowledged either way."""
 
 from builders import arrived, message
-from tidegate.admission import DEFAULT_LANE, Admission
 from tidegate.effects import Acknowledge
 from tidegate.limits import PAYLOAD_BYTES_MAX
-from tidegate.record import RETAIN, Record, pack_properties
-from tidegate.topics import FilterMap
+from tidegate.records.record import RETAIN, Record, pack_properties
+from tidegate.records.topics import FilterMap
+from tidegate.store.admission import DEFAULT_LANE, Admission
 
 LANES = [(b"+/alarm", "alarm"), (b"+/alarm/#", "never"), (b"low/#", "low")]
 

@@ -1,7 +1,7 @@
 """What is allowed and unwise is warned about, and what is wise is not."""
 
-from tidegate.advice import advise_gateway, advise_hub
-from tidegate.settings import read_gateway, read_hub
+from tidegate.config.advice import advise_gateway, advise_hub
+from tidegate.config.settings import read_gateway, read_hub
 
 TOKEN = "9f86d081884c7d65"
 

@@ -1,6 +1,6 @@
 """Only a hub's own words touch data, and nothing but 200 can be a receipt."""
 
-from tidegate.answer import LATER, POISON, RECEIPT, REFUSED, STANDING, TOO_LARGE, judge
+from tidegate.delivery.answer import LATER, POISON, RECEIPT, REFUSED, STANDING, TOO_LARGE, judge
 
 WORD = {"error": "bad-record", "detail": "unfit"}
 PORTALS = (None, "<html>", 7, [], {}, {"detail": "x"}, {"error": 400}, {"error": None})

@@ -1,7 +1,7 @@
 """Delays, Retry-After and the circuit breaker."""
 
 from support import raises
-from tidegate.backoff import (
+from tidegate.delivery.backoff import (
     CLOSED,
     HALF_OPEN,
     OPEN,
@@ -15,7 +15,7 @@ from tidegate.backoff import (
     Retry,
     parse_retry_after,
 )
-from tidegate.chance import Chance
+from tidegate.delivery.chance import Chance
 
 NOW_MS = 5_000_000
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"

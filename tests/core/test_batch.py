@@ -4,9 +4,6 @@ import struct
 
 from samples import BATCH, BOOTS, STREAM, batch_of, record, span_of
 from support import raises
-from tidegate.batch import Batch, decode, deflated, encode
-from tidegate.clock import Boot
-from tidegate.envelope import ENVELOPE_BYTES, wrap
 from tidegate.errors import ProtocolError
 from tidegate.limits import (
     BATCH_BOOTS_MAX,
@@ -16,8 +13,11 @@ from tidegate.limits import (
     SEQ_MAX,
     TICKS_MS_MAX,
 )
-from tidegate.record import Record, fold_all
-from tidegate.span import Gap, Span
+from tidegate.records.clock import Boot
+from tidegate.records.record import Record, fold_all
+from tidegate.records.span import Gap, Span
+from tidegate.wire.batch import Batch, decode, deflated, encode
+from tidegate.wire.envelope import ENVELOPE_BYTES, wrap
 
 DATA = encode(BATCH)
 BODY = DATA[ENVELOPE_BYTES:]

@@ -1,7 +1,7 @@
 """SplitMix64: the same numbers everywhere."""
 
 from support import raises
-from tidegate.chance import Chance
+from tidegate.delivery.chance import Chance
 
 # The numbers for 1234567 are those that other implementations of SplitMix64 publish.
 VECTORS = (

@@ -1,7 +1,8 @@
 """Honest time: boots, offsets and what is known about them."""
 
 from support import raises
-from tidegate.clock import (
+from tidegate.limits import BOOT_MAX
+from tidegate.records.clock import (
     CEILING_MS,
     FLOOR_MS,
     NO_IDENTITY,
@@ -14,7 +15,6 @@ from tidegate.clock import (
     forgotten_boot,
     wall_of,
 )
-from tidegate.limits import BOOT_MAX
 
 HERE = "00000000000000aa"
 OTHER = "00000000000000bb"

@@ -8,10 +8,10 @@ same instants.
 from builders import BOOT_IDENTITY, NOON_MS, arrived, chance, gateway_settings, message
 from scripted import Medium, ScriptedLink, ScriptedObserver, ScriptedSource
 from scripted_hub import ScriptedHub
-from tidegate.clock import SYNCHRONISED
 from tidegate.engine import Engine
 from tidegate.events import Answered, ClockRead, Unanswered
 from tidegate.gateway import Gateway, lane_names
+from tidegate.records.clock import SYNCHRONISED
 
 LANES = [
     {"name": "alarm", "topics": ["x"], "urgent": True},

@@ -4,13 +4,13 @@ import struct
 
 from samples import record
 from support import raises
-from tidegate.clock import Boot
-from tidegate.entry import entry_frames, read_entry
 from tidegate.errors import ProtocolError
-from tidegate.frame import Frame, scan
-from tidegate.journal import Admitted, Booted, Dropped, Forgotten, Released, Renewed, Spent
 from tidegate.limits import SEQ_MAX, TICKS_MS_MAX
-from tidegate.record import Record
+from tidegate.records.clock import Boot
+from tidegate.records.record import Record
+from tidegate.store.entry import entry_frames, read_entry
+from tidegate.store.frame import Frame, scan
+from tidegate.store.journal import Admitted, Booted, Dropped, Forgotten, Released, Renewed, Spent
 
 SEED = 77
 RECORDS = [record(number) for number in range(6)]

@@ -3,8 +3,8 @@
 from binascii import crc32
 
 from support import raises
-from tidegate.envelope import DEFLATED, ENVELOPE_BYTES, deflated, seal, unwrap, wrap
 from tidegate.errors import ProtocolError
+from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, deflated, seal, unwrap, wrap
 
 BODY = bytes([n * 7 & 0xFF for n in range(40)])
 REPEATED = b"tide" * 30

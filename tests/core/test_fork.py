@@ -1,8 +1,8 @@
 """Only numbers whose hash is known are compared, and few of them."""
 
 from builders import chance
-from tidegate.fork import before_gaps, probe_between
-from tidegate.span import Gap
+from tidegate.delivery.fork import before_gaps, probe_between
+from tidegate.records.span import Gap
 
 
 def gaps_of(ranges):

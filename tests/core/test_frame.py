@@ -3,7 +3,7 @@
 from binascii import crc32
 
 from support import raises
-from tidegate.frame import BODY_BYTES_MAX, HEAD_BYTES, MARKER, Damage, Frame, frame, scan
+from tidegate.store.frame import BODY_BYTES_MAX, HEAD_BYTES, MARKER, Damage, Frame, frame, scan
 
 SEED = 0x5EED
 BODIES = (b"", b"x", MARKER, b"body of the fourth", b"\0\xff" * 8, MARKER + b"\1\5\0\0\0")

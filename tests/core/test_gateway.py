@@ -3,7 +3,6 @@
 from builders import BOOT_IDENTITY, NOON_MS, arrived, message, records
 from gateways import gateway, settle
 from scripted import Medium, kind_of
-from tidegate.clock import NO_IDENTITY, SYNCHRONISED, UNKNOWN, Boot
 from tidegate.effects import Acknowledge, Append, Pause, Query, Report, Resume, Sync
 from tidegate.events import (
     Answered,
@@ -16,10 +15,11 @@ from tidegate.events import (
     Unanswered,
 )
 from tidegate.gateway import REMEASURE_MS
-from tidegate.journal import OVERFLOW, TOO_LARGE, Admitted, Booted, Dropped, Usage
 from tidegate.limits import PAYLOAD_BYTES_MAX
-from tidegate.record import RETAIN, fold_all, pack_properties
-from tidegate.room import KEEP_RECORDS
+from tidegate.records.clock import NO_IDENTITY, SYNCHRONISED, UNKNOWN, Boot
+from tidegate.records.record import RETAIN, fold_all, pack_properties
+from tidegate.store.journal import OVERFLOW, TOO_LARGE, Admitted, Booted, Dropped, Usage
+from tidegate.store.room import KEEP_RECORDS
 
 ALARM = {"name": "alarm", "topics": ["+/alarm"], "urgent": True}
 LIMIT = 1_000_000

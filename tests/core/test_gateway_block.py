@@ -5,7 +5,7 @@ from gateways import gateway, settle
 from scripted import kind_of
 from tidegate.effects import Acknowledge, Pause, Resume
 from tidegate.events import Gathered, Stored
-from tidegate.journal import Usage
+from tidegate.store.journal import Usage
 
 LIMIT = 1_000_000
 BLOCK = {"journal": {"limit_bytes": LIMIT, "reserve_bytes": 0, "overflow": "block"}}

@@ -4,7 +4,7 @@ from gateways import gateway, settle
 from scripted import Medium
 from tidegate.effects import Sync
 from tidegate.events import Answered, Failed, Recovered, Ticked, Unanswered
-from tidegate.journal import Spent
+from tidegate.store.journal import Spent
 
 
 def test_bytes_are_counted_though_the_journal_failed_meanwhile():

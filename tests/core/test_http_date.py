@@ -1,6 +1,6 @@
 """The three forms of an HTTP date."""
 
-from tidegate.http_date import parse_http_date
+from tidegate.delivery.http_date import parse_http_date
 
 NOW_MS = 1_790_000_000_000  # In September 2026.
 EXAMPLE_MS = 784_111_777_000  # 1994-11-06T08:49:37Z, the example of RFC 9110 §5.6.7.

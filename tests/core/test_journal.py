@@ -1,8 +1,8 @@
 """The names that stand in every journal and table do not change: old files hold them."""
 
 from samples import record
-from tidegate import journal
-from tidegate.journal import Admitted, Dropped, Usage
+from tidegate.store import journal
+from tidegate.store.journal import Admitted, Dropped, Usage
 
 
 def test_stored_reasons_keep_their_words():

@@ -3,11 +3,11 @@
 from builders import EPOCH, NODE, chance, lane_state, lane_with, record_of, records
 from scripted import Medium
 from support import raises
-from tidegate.journal import DAMAGED, OVERFLOW, TOO_LARGE, Dropped
-from tidegate.lane import QUARANTINED, Balance, Lane
 from tidegate.limits import SEQ_MAX
-from tidegate.record import fold_all, size_bytes
-from tidegate.span import Gap
+from tidegate.records.record import fold_all, size_bytes
+from tidegate.records.span import Gap
+from tidegate.store.journal import DAMAGED, OVERFLOW, TOO_LARGE, Dropped
+from tidegate.store.lane import QUARANTINED, Balance, Lane
 
 POISON = QUARANTINED + "status 422"
 

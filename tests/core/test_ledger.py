@@ -1,9 +1,9 @@
 """Whatever is sent again, in any pieces, is applied once and in order; other histories never."""
 
 from samples import gap_hash, record, span_of
-from tidegate.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Cursor, examine
-from tidegate.record import fold_all
-from tidegate.span import Gap, Span, sequence_numbers
+from tidegate.records.record import fold_all
+from tidegate.records.span import Gap, Span, sequence_numbers
+from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Cursor, examine
 
 LAST = 9
 GAP_CASES = (

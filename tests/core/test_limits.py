@@ -1,7 +1,7 @@
 """The limits fit the fields that carry them, and each other."""
 
 from tidegate import limits
-from tidegate.record import OVERHEAD_BYTES
+from tidegate.records.record import OVERHEAD_BYTES
 
 
 def test_limits_fit_the_fields_that_carry_them():

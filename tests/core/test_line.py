@@ -1,8 +1,8 @@
 """One line for all streams: when it may be used, when again, and what is said about it."""
 
 from builders import NOON_MS, chance
-from tidegate.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, RETRY_STARTUP
-from tidegate.line import (
+from tidegate.delivery.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, RETRY_STARTUP
+from tidegate.delivery.line import (
     BREAKER_FAILURES,
     CONNECTING,
     DOWN,
@@ -15,7 +15,7 @@ from tidegate.line import (
     WAITING,
     Line,
 )
-from tidegate.schedule import Schedule, parse_windows
+from tidegate.delivery.schedule import Schedule, parse_windows
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

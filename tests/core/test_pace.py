@@ -1,6 +1,6 @@
 """A batch grows while the line is quick, shrinks when it is not, and stays within all limits."""
 
-from tidegate.pace import BYTES_MIN, ROUND_TRIP_AIM_MS, Pace
+from tidegate.delivery.pace import BYTES_MIN, ROUND_TRIP_AIM_MS, Pace
 
 QUICK, SLOW = ROUND_TRIP_AIM_MS // 2 - 1, ROUND_TRIP_AIM_MS * 2 + 1
 

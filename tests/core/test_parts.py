@@ -1,10 +1,10 @@
 """Parts come off as they were put on, and a missing byte is never made up."""
 
 from support import raises
-from tidegate.clock import Boot
 from tidegate.errors import ProtocolError
 from tidegate.limits import BOOT_MAX, TICKS_MS_MAX
-from tidegate.parts import Reader, pack_boot, pack_lane, read_boot, read_lane
+from tidegate.records.clock import Boot
+from tidegate.wire.parts import Reader, pack_boot, pack_lane, read_boot, read_lane
 
 BOOTS = (
     Boot(0, "0" * 16, 0, 0),

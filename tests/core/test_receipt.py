@@ -2,9 +2,10 @@
 
 from support import raises
 from tidegate.errors import ProtocolError
-from tidegate.ledger import NEW_STREAM, Cursor
 from tidegate.limits import SEQ_MAX
-from tidegate.receipt import (
+from tidegate.records.stream import Stream
+from tidegate.wire.ledger import NEW_STREAM, Cursor
+from tidegate.wire.receipt import (
     Receipt,
     Standing,
     hash_text,
@@ -15,7 +16,6 @@ from tidegate.receipt import (
     refusal_word,
     standing_fields,
 )
-from tidegate.stream import Stream
 
 STREAM = Stream("00c0ffee00c0ffee", "5f3759df5f3759df", "main")
 OTHER = Stream("00c0ffee00c0ffee", "5f3759df5f3759de", "main")

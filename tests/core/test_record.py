@@ -6,7 +6,7 @@ from binascii import crc32
 from samples import record
 from support import raises
 from tidegate.errors import ProtocolError
-from tidegate.record import (
+from tidegate.records.record import (
     HEAD,
     HEAD_BYTES,
     OVERHEAD_BYTES,

@@ -1,9 +1,9 @@
 """A journal keeps to its limit and leaves the medium its reserve; what must go, goes in order."""
 
 from builders import journal_settings, lane_with
-from tidegate.journal import OVERFLOW, Usage
-from tidegate.record import size_bytes
-from tidegate.room import FORGET_RECORDS_MAX, Room
+from tidegate.records.record import size_bytes
+from tidegate.store.journal import OVERFLOW, Usage
+from tidegate.store.room import FORGET_RECORDS_MAX, Room
 
 LIMIT, RESERVE, KEEP = 1_000_000, 200_000, 160_000
 MUCH = 1 << 40

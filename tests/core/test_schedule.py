@@ -1,7 +1,7 @@
 """Time windows and the budget of a day."""
 
 from support import raises
-from tidegate.schedule import (
+from tidegate.delivery.schedule import (
     DAY_UNKNOWN,
     WINDOWS_MAX,
     Schedule,

@@ -1,9 +1,9 @@
 """The schema as data is complete: each key can be explained, defaulted and refused."""
 
-from tidegate import schema
-from tidegate.gateway_schema import GATEWAY
-from tidegate.hub_schema import HUB
-from tidegate.schema import LATER, SettingsError, known_choices
+from tidegate.config import schema
+from tidegate.config.gateway_schema import GATEWAY
+from tidegate.config.hub_schema import HUB
+from tidegate.config.schema import LATER, SettingsError, known_choices
 
 KINDS = (
     schema.TEXT,

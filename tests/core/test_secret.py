@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from tidegate.secret import Secret
+from tidegate.config.secret import Secret
 
 CANARY = "canary-7f3a"
 

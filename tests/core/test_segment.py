@@ -2,9 +2,9 @@
 
 from support import raises
 from tidegate.errors import ProtocolError
-from tidegate.frame import Frame, frame, scan
 from tidegate.limits import LANES_MAX
-from tidegate.segment import NUMBER_MAX, Segment, read_segment, segment_header, segment_seed
+from tidegate.store.frame import Frame, frame, scan
+from tidegate.store.segment import NUMBER_MAX, Segment, read_segment, segment_header, segment_seed
 
 NODE = "00c0ffee00c0ffee"
 LANES = [("main", "5f3759df5f3759df"), ("alarm", "ffffffffffffffff")]

@@ -2,10 +2,10 @@
 
 from builders import chance, records
 from rig import Rig
+from tidegate.delivery.sender import ASK, ASKING, FLYING, READY
 from tidegate.effects import Append, Sync
-from tidegate.journal import EXPIRED
-from tidegate.lane import QUARANTINED
-from tidegate.sender import ASK, ASKING, FLYING, READY
+from tidegate.store.journal import EXPIRED
+from tidegate.store.lane import QUARANTINED
 
 
 def payloads(first, last):

@@ -2,7 +2,7 @@
 
 from builders import NODE
 from rig import Rig
-from tidegate.sender import ASK, CONFLICTS_MAX, FLYING, READY
+from tidegate.delivery.sender import ASK, CONFLICTS_MAX, FLYING, READY
 
 COUNT = 5
 PORTAL = {"error": "login", "redirect": "http://portal.invalid/"}

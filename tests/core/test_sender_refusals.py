@@ -2,9 +2,9 @@
 
 from builders import NOON_MS, chance
 from rig import Rig
-from tidegate.lane import QUARANTINED
-from tidegate.line import RETRY_HELD
-from tidegate.sender import QUARANTINE_RUN_MAX, READY
+from tidegate.delivery.line import RETRY_HELD
+from tidegate.delivery.sender import QUARANTINE_RUN_MAX, READY
+from tidegate.store.lane import QUARANTINED
 
 HELD_STATUSES = (401, 403, 404, 405, 407, 410)
 LATER_STATUSES = (408, 425, 429, 500, 502, 503, 504)

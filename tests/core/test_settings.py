@@ -1,11 +1,11 @@
 """Settings come out complete and consistent, or with one error that says what to do."""
 
 from support import raises
-from tidegate.gateway_schema import GATEWAY
-from tidegate.hub_schema import HUB
-from tidegate.schema import SettingsError
-from tidegate.secret import Secret
-from tidegate.settings import read_gateway, read_hub
+from tidegate.config.gateway_schema import GATEWAY
+from tidegate.config.hub_schema import HUB
+from tidegate.config.schema import SettingsError
+from tidegate.config.secret import Secret
+from tidegate.config.settings import read_gateway, read_hub
 
 CANARY = "canary-7f3a"
 HASH = "sha256:" + "0a" * 32

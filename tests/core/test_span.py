@@ -1,10 +1,10 @@
 """A span tells what stands at every number, and damage never passes as data."""
 
 from samples import BOOTS, gap_hash, record, span_of
-from tidegate.clock import Boot, forgotten_boot
 from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX, REASON_BYTES_MAX
-from tidegate.record import Record, fold
-from tidegate.span import Gap, assemble, hash_within, reason_text, sequence_numbers
+from tidegate.records.clock import Boot, forgotten_boot
+from tidegate.records.record import Record, fold
+from tidegate.records.span import Gap, assemble, hash_within, reason_text, sequence_numbers
 
 BOOTS_BY_NUMBER = {boot.number: boot for boot in BOOTS}
 GAP_CASES = (

@@ -2,7 +2,7 @@
 
 from support import raises
 from tidegate.errors import ProtocolError
-from tidegate.stream import Stream, identity_text, is_identity, is_lane, parse_stream
+from tidegate.records.stream import Stream, identity_text, is_identity, is_lane, parse_stream
 
 NODE, EPOCH = "00c0ffee00c0ffee", "5f3759df5f3759df"
 

@@ -1,7 +1,7 @@
 """Strict UTF-8 on every Python."""
 
 from support import raises
-from tidegate.text import check_utf8, find_malformed
+from tidegate.records.text import check_utf8, find_malformed
 
 WELL_FORMED = (
     b"",

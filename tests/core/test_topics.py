@@ -1,7 +1,7 @@
 """Topic names and filters, MQTT section 4.7."""
 
 from support import raises
-from tidegate.topics import (
+from tidegate.records.topics import (
     CACHE_TOPIC_BYTES_MAX,
     FilterMap,
     check_filter,

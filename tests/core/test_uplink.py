@@ -2,8 +2,8 @@
 
 from builders import NOON_MS
 from rig import Rig
-from tidegate.line import BREAKER_FAILURES
-from tidegate.schedule import Schedule, parse_windows
+from tidegate.delivery.line import BREAKER_FAILURES
+from tidegate.delivery.schedule import Schedule, parse_windows
 
 THREE = ("alarm", "main", "low")
 HOUR_MS = 3_600_000

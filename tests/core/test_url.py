@@ -1,7 +1,7 @@
 """URLs are taken apart exactly, and no error about one quotes it."""
 
 from support import raises
-from tidegate.url import PORTS, is_loopback, is_tls, parse_url
+from tidegate.config.url import PORTS, is_loopback, is_tls, parse_url
 
 SCHEMES = ("mqtt", "mqtts", "http", "https")
 

@@ -2,15 +2,15 @@
 
 import vector_files as vectors
 from support import raises
-from tidegate.batch import decode, encode
-from tidegate.entry import entry_frames, read_entry
 from tidegate.errors import ProtocolError
-from tidegate.frame import Frame, scan
-from tidegate.journal import Admitted
-from tidegate.receipt import read_receipt, read_standing, receipt_fields, standing_fields
-from tidegate.record import fold
-from tidegate.segment import Segment, read_segment, segment_header, segment_seed
-from tidegate.stream import parse_stream
+from tidegate.records.record import fold
+from tidegate.records.stream import parse_stream
+from tidegate.store.entry import entry_frames, read_entry
+from tidegate.store.frame import Frame, scan
+from tidegate.store.journal import Admitted
+from tidegate.store.segment import Segment, read_segment, segment_header, segment_seed
+from tidegate.wire.batch import decode, encode
+from tidegate.wire.receipt import read_receipt, read_standing, receipt_fields, standing_fields
 
 
 def test_running_hashes():

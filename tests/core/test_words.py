@@ -1,6 +1,13 @@
 """Errors quote safely and guess well."""
 
-from tidegate.words import SHOWN_CHARACTERS_MAX, edit_distance, kind_of, listed, nearest, shown
+from tidegate.config.words import (
+    SHOWN_CHARACTERS_MAX,
+    edit_distance,
+    kind_of,
+    listed,
+    nearest,
+    shown,
+)
 
 
 def test_text_is_quoted_without_control_characters():

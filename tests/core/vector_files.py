@@ -3,12 +3,12 @@
 import json
 from binascii import hexlify, unhexlify
 
-from tidegate.batch import Batch
-from tidegate.clock import Boot
-from tidegate.journal import Admitted, Booted, Dropped, Forgotten, Released, Renewed, Spent
-from tidegate.record import Record
-from tidegate.span import Gap, Span
-from tidegate.stream import parse_stream
+from tidegate.records.clock import Boot
+from tidegate.records.record import Record
+from tidegate.records.span import Gap, Span
+from tidegate.records.stream import parse_stream
+from tidegate.store.journal import Admitted, Booted, Dropped, Forgotten, Released, Renewed, Spent
+from tidegate.wire.batch import Batch
 
 FOLDER = f"{__file__.rsplit('/', 1)[0]}/../vectors" if "/" in __file__ else "../vectors"
 KINDS = {

@@ -17,7 +17,7 @@ from crash.medium import Medium, load, store
 from crash.recorder import MARK, Recorder
 from fakes.journal_script import Script, admitted, joined, lane_of, make_records
 from fakes.model_journal import ModelDisk
-from tidegate_linux.journal import open_journal
+from tidegate_linux.journal.sqlite import open_journal
 
 LANES = ["main", "alarm"]
 LIMIT_BYTES = 2_000_000

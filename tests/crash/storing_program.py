@@ -13,8 +13,8 @@ from pathlib import Path
 
 from fakes.journal_script import admitted, lane_of, make_records
 from tidegate.errors import StorageError
-from tidegate.journal import Forgotten, Released
-from tidegate_linux.journal import open_journal
+from tidegate.store.journal import Forgotten, Released
+from tidegate_linux.journal.sqlite import open_journal
 
 LANES = ["main"]
 LIMIT_BYTES = 50_000_000

@@ -5,8 +5,8 @@ import pytest
 from crash.mounts import Mount, require
 from fakes.journal_script import admitted, lane_of, make_records
 from tidegate.errors import STORAGE_FULL, StorageError
-from tidegate.journal import Forgotten, Released
-from tidegate_linux.journal import open_journal
+from tidegate.store.journal import Forgotten, Released
+from tidegate_linux.journal.sqlite import open_journal
 
 ALL = 1 << 30
 

@@ -10,7 +10,7 @@ import pytest
 from crash.mounts import Mount, require
 from crash.storing_program import LANES, LIMIT_BYTES
 from fakes.journal_script import lane_of
-from tidegate_linux.journal import open_journal
+from tidegate_linux.journal.sqlite import open_journal
 
 CUTS = 100
 SEED = int(os.environ.get("TIDEGATE_SEED", "1"))

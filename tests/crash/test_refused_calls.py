@@ -14,7 +14,7 @@ import pytest
 
 from crash.storing_program import LANES, LIMIT_BYTES, lane_of
 from fakes.journal_script import admitted, make_records
-from tidegate_linux.journal import open_journal
+from tidegate_linux.journal.sqlite import open_journal
 
 COMMITS = 12
 PROGRAM = [sys.executable, "-m", "crash.storing_program"]

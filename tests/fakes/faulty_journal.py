@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fakes.model_journal import ModelJournal
-    from tidegate.journal import Entry, JournalState, Usage
-    from tidegate.span import Span
+    from tidegate.records.span import Span
+    from tidegate.store.journal import Entry, JournalState, Usage
 
 
 class FaultyJournal:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from tidegate.clock import Boot
-from tidegate.journal import (
+from tidegate.records.clock import Boot
+from tidegate.records.record import Record, fold_all
+from tidegate.records.span import Gap
+from tidegate.store.journal import (
     Admitted,
     Booted,
     Dropped,
@@ -19,15 +21,13 @@ from tidegate.journal import (
     Renewed,
     Spent,
 )
-from tidegate.record import Record, fold_all
-from tidegate.span import Gap
 
 if TYPE_CHECKING:
     from random import Random
 
     from fakes.model_journal import ModelDisk
-    from tidegate.journal import Entry, JournalState, LaneState
-    from tidegate.span import Span
+    from tidegate.records.span import Span
+    from tidegate.store.journal import Entry, JournalState, LaneState
 
 TOPICS = [
     b"site/a/temperature",

@@ -2,8 +2,8 @@
 
 `ModelDisk` is the medium: it outlives its journals.  `ModelJournal` is what a program opens on it.
 Nothing reaches the disk before `sync`, so a crash is nearly nothing: throw the journal away.  It
-says in the plainest way what the port of `tidegate.journal` means; the SQLite journal is compared
-with it state for state, and the simulation runs on it, so it is also fast.
+says in the plainest way what the port of `tidegate.store.journal` means; the SQLite journal is
+compared with it state for state, and the simulation runs on it, so it is also fast.
 
 Chance comes in from outside as a function that returns a number in [0, 1).
 """
@@ -14,9 +14,12 @@ from bisect import bisect_left
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from tidegate.clock import Boot, forgotten_boot
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
-from tidegate.journal import (
+from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX
+from tidegate.records.clock import Boot, forgotten_boot
+from tidegate.records.record import Record, size_bytes
+from tidegate.records.span import Gap, Span, assemble
+from tidegate.store.journal import (
     EXPIRED,
     Admitted,
     Booted,
@@ -29,14 +32,11 @@ from tidegate.journal import (
     Spent,
     Usage,
 )
-from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX
-from tidegate.record import Record, size_bytes
-from tidegate.span import Gap, Span, assemble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tidegate.journal import Entry
+    from tidegate.store.journal import Entry
 
 SURVIVES_UNSYNCED = 0.25  # How often a crash finds a sync done that nobody was told of.
 

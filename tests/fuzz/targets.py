@@ -11,21 +11,21 @@ import tomllib
 import zlib
 from pathlib import Path
 
-from tidegate import topics
-from tidegate.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, parse_retry_after
-from tidegate.batch import decode, encode
-from tidegate.entry import entry_frames, read_entry
-from tidegate.envelope import DEFLATED, ENVELOPE_BYTES, seal, wrap
+from tidegate.config.schema import SettingsError
+from tidegate.config.settings import read_gateway, read_hub
+from tidegate.config.url import parse_url
+from tidegate.delivery.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, parse_retry_after
 from tidegate.errors import ProtocolError
-from tidegate.frame import MARKER, Frame, frame, scan
-from tidegate.receipt import read_receipt, read_standing, receipt_fields
-from tidegate.record import pack_properties, unpack_properties
-from tidegate.schema import SettingsError
-from tidegate.segment import read_segment, segment_header
-from tidegate.settings import read_gateway, read_hub
-from tidegate.stream import parse_stream
-from tidegate.text import check_utf8
-from tidegate.url import parse_url
+from tidegate.records import topics
+from tidegate.records.record import pack_properties, unpack_properties
+from tidegate.records.stream import parse_stream
+from tidegate.records.text import check_utf8
+from tidegate.store.entry import entry_frames, read_entry
+from tidegate.store.frame import MARKER, Frame, frame, scan
+from tidegate.store.segment import read_segment, segment_header
+from tidegate.wire.batch import decode, encode
+from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, seal, wrap
+from tidegate.wire.receipt import read_receipt, read_standing, receipt_fields
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 BATCH_BYTES_MAX = 1 << 16

@@ -11,7 +11,7 @@ import requests
 
 from fixtures.batches import Node
 from fixtures.hub import OTHER_TOKEN, TOKEN, HubProcess
-from tidegate.envelope import DEFLATED, seal
+from tidegate.wire.envelope import DEFLATED, seal
 
 
 def raw_request(hub, data, until_closed=True):

@@ -8,8 +8,8 @@ import pytest
 
 from fixtures.batches import Node, raw_deflate
 from fixtures.hub import query
-from tidegate.envelope import DEFLATED, ENVELOPE_BYTES, MAGIC, VERSION
 from tidegate.limits import BATCH_BYTES_MAX
+from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, MAGIC, VERSION
 from tidegate_hub.metrics import Metrics
 from tidegate_hub.receiver import Receiver, inflate
 from tidegate_hub.store import open_store

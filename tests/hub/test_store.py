@@ -8,11 +8,11 @@ from sqlalchemy import text
 
 from fixtures.batches import Node
 from fixtures.hub import query
-from tidegate.clock import SET, UNKNOWN, Boot
 from tidegate.errors import ProtocolError
-from tidegate.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM
-from tidegate.record import Record, pack_properties
-from tidegate.stream import parse_stream
+from tidegate.records.clock import SET, UNKNOWN, Boot
+from tidegate.records.record import Record, pack_properties
+from tidegate.records.stream import parse_stream
+from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM
 from tidegate_hub.errors import ForeignNodeError, HubError, IntegrityError, UnavailableError
 from tidegate_hub.store import open_store
 

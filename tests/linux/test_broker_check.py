@@ -6,7 +6,7 @@ from fixtures.broker import Broker
 from fixtures.certificates import Authority
 from fixtures.scripted_broker import CONNACK_NEW, ScriptedBroker
 from fixtures.sources import source_settings
-from tidegate_linux.broker_check import ERROR, INFO, WARNING, check_broker, overlap
+from tidegate_linux.mqtt.broker_check import ERROR, INFO, WARNING, check_broker, overlap
 
 PROTOCOLS = ("3.1.1", "5")
 

@@ -15,14 +15,14 @@ from fixtures.broker import Broker
 from fixtures.gateway import PATHS, GatewayProcess
 from fixtures.hub import HubProcess
 from fixtures.raw_server import RawServer, reply
-from tidegate.clock import SET, SYNCHRONISED
+from tidegate.config.settings import JournalSettings
+from tidegate.config.url import parse_url
 from tidegate.events import ClockRead
-from tidegate.settings import JournalSettings
-from tidegate.url import parse_url
-from tidegate_linux.broker_check import ERROR, INFO, WARNING
-from tidegate_linux.check import check_status_port
-from tidegate_linux.check_hub import check_hub
-from tidegate_linux.check_machine import check_clock, check_folder, check_journal, medium_of
+from tidegate.records.clock import SET, SYNCHRONISED
+from tidegate_linux.check.check import check_status_port
+from tidegate_linux.check.hub import check_hub
+from tidegate_linux.check.machine import check_clock, check_folder, check_journal, medium_of
+from tidegate_linux.mqtt.broker_check import ERROR, INFO, WARNING
 
 NOWHERE = Path("/nowhere")
 

@@ -2,8 +2,8 @@
 
 import time
 
-from tidegate.clock import SET, SYNCHRONISED
-from tidegate.stream import is_identity
+from tidegate.records.clock import SET, SYNCHRONISED
+from tidegate.records.stream import is_identity
 from tidegate_linux.clock import boot_identity, is_synchronised, now_ms, read_clock
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.configs import CANARY, NODE, SOURCE, UPLINK, refusal, writer
-from tidegate.settings_checks import check_name
+from tidegate.config.checks import check_name
 from tidegate_linux.config import CONFIG_BYTES_MAX, host_name, load_gateway, load_hub
 
 

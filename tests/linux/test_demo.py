@@ -12,9 +12,9 @@ import pytest
 
 from fixtures.broker import require_mosquitto
 from fixtures.gateway import PATHS
-from tidegate_linux.demo_children import Child, DemoError, find_mosquitto
-from tidegate_linux.demo_line import Line
-from tidegate_linux.demo_sheet import Row, draw_up, inversions
+from tidegate_linux.demo.children import Child, DemoError, find_mosquitto
+from tidegate_linux.demo.line import Line
+from tidegate_linux.demo.sheet import Row, draw_up, inversions
 
 COMMAND = [sys.executable, "-m", "tidegate_linux", "demo", "--seconds", "12", "--devices", "4"]
 

@@ -13,11 +13,11 @@ from builders import uplink_settings
 from fixtures.batches import Node
 from fixtures.certificates import Authority
 from fixtures.raw_server import RawServer, reply
-from tidegate.batch import Batch, decode
 from tidegate.events import Answered, Unanswered
-from tidegate.span import Span
+from tidegate.records.span import Span
+from tidegate.wire.batch import Batch, decode
 from tidegate_hub.receiver import inflate
-from tidegate_linux.http_link import HttpLink
+from tidegate_linux.http.link import HttpLink
 
 NODE = Node(records=50)
 FIELDS = {"stream": "x", "through": 3}

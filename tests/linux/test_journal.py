@@ -9,16 +9,16 @@ import apsw
 import pytest
 
 from fakes.journal_script import admitted, lane_of, make_records
-from tidegate.clock import Boot
 from tidegate.errors import STORAGE_IO, StorageError
-from tidegate.journal import OVERFLOW, Booted, Dropped, Forgotten, Released
-from tidegate.record import Record
-from tidegate_linux.journal import open_journal, read_state
-from tidegate_linux.journal_connection import connect
-from tidegate_linux.journal_errors import JournalError
-from tidegate_linux.journal_log import PAGE_BYTES
-from tidegate_linux.journal_schema import VERSION
-from tidegate_linux.journal_store import CHECKPOINT_PAGES_MAX
+from tidegate.records.clock import Boot
+from tidegate.records.record import Record
+from tidegate.store.journal import OVERFLOW, Booted, Dropped, Forgotten, Released
+from tidegate_linux.journal.connection import connect
+from tidegate_linux.journal.errors import JournalError
+from tidegate_linux.journal.schema import VERSION
+from tidegate_linux.journal.sqlite import open_journal, read_state
+from tidegate_linux.journal.store import CHECKPOINT_PAGES_MAX
+from tidegate_linux.journal.wal import PAGE_BYTES
 
 ALL = 1 << 30
 LIMIT_BYTES = 100_000_000
@@ -283,7 +283,7 @@ def test_memory_does_not_grow_with_the_backlog(folder):
 import sys
 from pathlib import Path
 from fakes.journal_script import admitted, make_records
-from tidegate_linux.journal import open_journal
+from tidegate_linux.journal.sqlite import open_journal
 journal = open_journal(Path(sys.argv[1]), ["main"], limit_bytes=10**9)
 def resident_kib():
     return int(open("/proc/self/statm").read().split()[1]) * 4

@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from fakes.journal_script import admitted, lane_of, make_records
-from tidegate_linux.journal import open_journal
-from tidegate_linux.journal_log import FRAME_BYTES, HEADER_BYTES, is_damaged, mended
+from tidegate_linux.journal.sqlite import open_journal
+from tidegate_linux.journal.wal import FRAME_BYTES, HEADER_BYTES, is_damaged, mended
 
 ALL = 1 << 30
 COMMITS = 12

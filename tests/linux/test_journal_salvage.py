@@ -12,9 +12,9 @@ from random import Random
 import pytest
 
 from fakes.journal_script import admitted, lane_of, make_records
-from tidegate.clock import Boot
 from tidegate.errors import STORAGE_CORRUPT, StorageError
-from tidegate.journal import (
+from tidegate.records.clock import Boot
+from tidegate.store.journal import (
     DAMAGED,
     EXPIRED,
     OVERFLOW,
@@ -25,9 +25,9 @@ from tidegate.journal import (
     Renewed,
     Spent,
 )
-from tidegate_linux.journal import open_journal
-from tidegate_linux.journal_errors import JournalError
-from tidegate_linux.journal_folder import DAMAGED_MAX
+from tidegate_linux.journal.errors import JournalError
+from tidegate_linux.journal.folder import DAMAGED_MAX
+from tidegate_linux.journal.sqlite import open_journal
 
 ALL = 1 << 30
 COUNT = 600

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tidegate.settings import LogSettings
+from tidegate.config.settings import LogSettings
 from tidegate_linux.log import LogObserver, escaped, set_up_log
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tidegate.errors import ProtocolError
 from tidegate.limits import PAYLOAD_BYTES_MAX, PROPERTIES_BYTES_MAX
-from tidegate.record import RETAIN, unpack_properties
-from tidegate_linux.mqtt_intake import PACKET_BYTES_MAX, TOPICS_MAX, Intake, escaped
+from tidegate.records.record import RETAIN, unpack_properties
+from tidegate_linux.mqtt.intake import PACKET_BYTES_MAX, TOPICS_MAX, Intake, escaped
 
 PINGRESP = b"\xd0\x00"
 

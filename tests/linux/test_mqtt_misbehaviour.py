@@ -21,7 +21,7 @@ from fixtures.scripted_broker import (
     publish,
 )
 from fixtures.sources import Inbox, Reports, clock_ms, source_settings, wait_until
-from tidegate_linux.mqtt_source import MqttSource
+from tidegate_linux.mqtt.source import MqttSource
 
 
 def hurried_ms():

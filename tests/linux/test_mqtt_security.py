@@ -9,8 +9,8 @@ import pytest
 from fixtures.broker import Broker
 from fixtures.certificates import Authority
 from fixtures.sources import Inbox, Reports, clock_ms, source_settings, wait_until
-from tidegate_linux.mqtt_client import tls_context
-from tidegate_linux.mqtt_source import MqttSource
+from tidegate_linux.mqtt.client import tls_context
+from tidegate_linux.mqtt.source import MqttSource
 
 BOTH = pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 

@@ -6,8 +6,8 @@ import pytest
 
 from fixtures.broker import Broker
 from fixtures.sources import Inbox, Reports, acknowledge, clock_ms, source_settings, wait_until
-from tidegate.record import RETAIN, unpack_properties
-from tidegate_linux.mqtt_source import MqttSource
+from tidegate.records.record import RETAIN, unpack_properties
+from tidegate_linux.mqtt.source import MqttSource
 
 BOTH = pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 

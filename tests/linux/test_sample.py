@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.gateway_schema import GATEWAY
-from tidegate.hub_schema import HUB
-from tidegate.settings import read_gateway, read_hub
+from tidegate.config.gateway_schema import GATEWAY
+from tidegate.config.hub_schema import HUB
+from tidegate.config.settings import read_gateway, read_hub
 from tidegate_linux import sample
 
 FOLDER = Path(__file__).resolve().parents[2] / "packaging" / "config"

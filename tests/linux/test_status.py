@@ -13,13 +13,14 @@ from rich.console import Console
 
 from builders import gateway_settings
 from fixtures.raw_server import RawServer, reply
-from tidegate.journal import JournalState, LaneState, Spent
-from tidegate.secret import Secret
-from tidegate.settings import StatusSettings
-from tidegate.url import Url, parse_url
-from tidegate_linux.metrics import metrics_text
-from tidegate_linux.rates import LONG_WINDOW_MS, WINDOW_MS, Counts, Rates
-from tidegate_linux.status import (
+from tidegate.config.secret import Secret
+from tidegate.config.settings import StatusSettings
+from tidegate.config.url import Url, parse_url
+from tidegate.store.journal import JournalState, LaneState, Spent
+from tidegate_linux.status.metrics import metrics_text
+from tidegate_linux.status.rates import LONG_WINDOW_MS, WINDOW_MS, Counts, Rates
+from tidegate_linux.status.server import STUCK_S, StatusServer, listen
+from tidegate_linux.status.status import (
     StatusError,
     ask,
     duration,
@@ -28,8 +29,7 @@ from tidegate_linux.status import (
     status_fields,
     stored_fields,
 )
-from tidegate_linux.status_server import STUCK_S, StatusServer, listen
-from tidegate_linux.survey import Snapshot
+from tidegate_linux.status.survey import Snapshot
 
 STREAM = "00c0ffee00c0ffee.0000000000000001.main"
 FIELDS = {

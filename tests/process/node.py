@@ -8,13 +8,13 @@ import queue
 from pathlib import Path
 
 from fixtures.hub import TOKEN
-from tidegate.chance import Chance
+from tidegate.config.settings import read_gateway
+from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.events import Arrived, Message
 from tidegate.gateway import Gateway, lane_names
-from tidegate.settings import read_gateway
-from tidegate_linux.http_link import HttpLink
-from tidegate_linux.journal import open_journal
+from tidegate_linux.http.link import HttpLink
+from tidegate_linux.journal.sqlite import open_journal
 
 BOOT_IDENTITY = "0123456789abcdef"
 ANSWER_S = 60.0

@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 
-from tidegate.batch import Batch
-from tidegate.clock import Boot
 from tidegate.limits import BOOT_MAX, SEQ_MAX, TICKS_MS_MAX
-from tidegate.record import Record, fold, pack_properties
-from tidegate.span import Gap, Span, reason_text
-from tidegate.stream import Stream, identity_text
+from tidegate.records.clock import Boot
+from tidegate.records.record import Record, fold, pack_properties
+from tidegate.records.span import Gap, Span, reason_text
+from tidegate.records.stream import Stream, identity_text
+from tidegate.wire.batch import Batch
 
 hashes = st.integers(0, 0xFFFFFFFF)
 identities = st.integers(0, (1 << 64) - 1).map(identity_text)

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.backoff import CLOSED, HALF_OPEN, OPEN, Backoff, Breaker, Retry
-from tidegate.chance import Chance
+from tidegate.delivery.backoff import CLOSED, HALF_OPEN, OPEN, Backoff, Breaker, Retry
+from tidegate.delivery.chance import Chance
 
 seeds = st.integers(0, (1 << 64) - 1)
 

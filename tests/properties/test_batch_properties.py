@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from properties.strategies import batches
-from tidegate.batch import decode, deflated, encode
-from tidegate.envelope import DEFLATED, ENVELOPE_BYTES, seal, wrap
 from tidegate.errors import ProtocolError
+from tidegate.wire.batch import decode, deflated, encode
+from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, seal, wrap
 
 
 def deflate(data):

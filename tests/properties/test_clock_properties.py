@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.clock import (
+from tidegate.records.clock import (
     CEILING_MS,
     FLOOR_MS,
     OFFSET_MOVE_MS,

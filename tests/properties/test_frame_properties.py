@@ -13,13 +13,13 @@ from properties.strategies import (
     ticks,
     topics,
 )
-from tidegate.entry import entry_frames, read_entry
 from tidegate.errors import ProtocolError
-from tidegate.frame import Damage, Frame, frame, scan
-from tidegate.journal import Admitted, Booted, Dropped, Forgotten, Released, Renewed, Spent
 from tidegate.limits import BOOT_MAX, SEQ_MAX
-from tidegate.record import Record
-from tidegate.segment import NUMBER_MAX, Segment, read_segment, segment_header, segment_seed
+from tidegate.records.record import Record
+from tidegate.store.entry import entry_frames, read_entry
+from tidegate.store.frame import Damage, Frame, frame, scan
+from tidegate.store.journal import Admitted, Booted, Dropped, Forgotten, Released, Renewed, Spent
+from tidegate.store.segment import NUMBER_MAX, Segment, read_segment, segment_header, segment_seed
 
 seeds = st.integers(0, 0xFFFFFFFF)
 numbers = st.integers(0, SEQ_MAX)

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from properties.strategies import hashes, spans
-from tidegate.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, examine
-from tidegate.record import Record, fold
-from tidegate.span import Gap, Span, hash_within, sequence_numbers
+from tidegate.records.record import Record, fold
+from tidegate.records.span import Gap, Span, hash_within, sequence_numbers
+from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, examine
 
 
 def renumbered(span):

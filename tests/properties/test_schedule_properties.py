@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.schedule import Schedule, parse_windows
+from tidegate.delivery.schedule import Schedule, parse_windows
 
 DAY_MS = 86_400_000
 BASE_MS = 20_000 * DAY_MS

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from properties.strategies import spans
 from tidegate.limits import REASON_BYTES_MAX
-from tidegate.span import assemble, hash_within, reason_text, sequence_numbers
+from tidegate.records.span import assemble, hash_within, reason_text, sequence_numbers
 
 
 def rows_of(span):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidegate.text import check_utf8, find_malformed
+from tidegate.records.text import check_utf8, find_malformed
 
 # Bytes at which the table of well-formed sequences changes: random bytes alone seldom meet them.
 EDGES = bytes.fromhex("00 01 7f 80 8f 90 9f a0 bf c0 c1 c2 df e0 e1 ec ed ee ef f0 f1 f3 f4 f5 ff")

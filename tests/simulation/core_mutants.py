@@ -3,21 +3,22 @@
 Each does in a few lines what a hasty change could do.  `mutants` plants them.
 """
 
-from tidegate import admission, answer
-from tidegate import line as line_module
-from tidegate.admission import Admission
+from tidegate.delivery import answer
+from tidegate.delivery import line as line_module
+from tidegate.delivery.line import Line
+from tidegate.delivery.pace import Pace
+from tidegate.delivery.sender import ASKING, FLYING, PLACING, READY, SEEKING, Sender
+from tidegate.delivery.uplink import Uplink
 from tidegate.effects import Acknowledge, Append, Sync
 from tidegate.engine import Engine
 from tidegate.errors import StorageError
 from tidegate.events import Gathered, Ticked
 from tidegate.gateway import Gateway
-from tidegate.lane import Lane
-from tidegate.line import Line
-from tidegate.pace import Pace
-from tidegate.receipt import hash_text
-from tidegate.sender import ASKING, FLYING, PLACING, READY, SEEKING, Sender
-from tidegate.span import Gap
-from tidegate.uplink import Uplink
+from tidegate.records.span import Gap
+from tidegate.store import admission
+from tidegate.store.admission import Admission
+from tidegate.store.lane import Lane
+from tidegate.wire.receipt import hash_text
 
 
 def _acknowledges_first(original):

@@ -10,7 +10,6 @@ import copy
 from fakes.model_journal import ModelDisk, ModelJournal
 from simulation.oracle import Oracle, uid_of
 from simulation.world import BrokenPromiseError, World
-from tidegate.batch import Batch
 from tidegate.errors import (
     STORAGE_CORRUPT,
     STORAGE_FULL,
@@ -18,12 +17,13 @@ from tidegate.errors import (
     STORAGE_READONLY,
     StorageError,
 )
-from tidegate.journal import Admitted, Dropped, Forgotten, JournalState, Renewed, Usage
-from tidegate.span import Span, sequence_numbers
+from tidegate.records.span import Span, sequence_numbers
+from tidegate.store.journal import Admitted, Dropped, Forgotten, JournalState, Renewed, Usage
+from tidegate.wire.batch import Batch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tidegate.journal import Entry
+    from tidegate.store.journal import Entry
 
 KINDS = (STORAGE_FULL, STORAGE_IO, STORAGE_READONLY, STORAGE_CORRUPT)
 ROOMY_BYTES = 1 << 40

@@ -11,9 +11,9 @@ import zlib
 from simulation.plan import Plan
 from simulation.receiver import Receiver, Reply
 from simulation.world import BrokenPromiseError, World
-from tidegate.batch import Batch, deflated, encode
 from tidegate.events import Answered, Unanswered
-from tidegate.stream import Stream
+from tidegate.records.stream import Stream
+from tidegate.wire.batch import Batch, deflated, encode
 
 TIMEOUT_MS = 5000
 LATE_MS_MAX = 20_000

@@ -15,7 +15,7 @@ from simulation.disk import SimDisk, SimJournal
 from simulation.receiver import Receiver
 from simulation.source import SimSource
 from tidegate.gateway import Gateway
-from tidegate.journal import Booted
+from tidegate.store.journal import Booted
 
 
 class Patch(NamedTuple):

@@ -13,12 +13,12 @@ from simulation.plan import Plan
 from simulation.receiver import Receiver
 from simulation.source import SimSource
 from simulation.world import World
-from tidegate.chance import Chance
-from tidegate.clock import SET, SYNCHRONISED, UNKNOWN
+from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.errors import STORAGE_IO, StorageError
 from tidegate.events import ClockRead
 from tidegate.gateway import Gateway
+from tidegate.records.clock import SET, SYNCHRONISED, UNKNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from simulation.plan import POISON, Plan
 from simulation.world import BrokenPromiseError, World
-from tidegate.journal import OVERFLOW, TOO_LARGE
+from tidegate.store.journal import OVERFLOW, TOO_LARGE
 
 
 class Told(NamedTuple):

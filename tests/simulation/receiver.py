@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 from simulation.oracle import Oracle, uid_of
 from simulation.plan import POISON, Plan
 from simulation.world import World
-from tidegate.batch import Batch, decode
 from tidegate.errors import ProtocolError
-from tidegate.journal import DAMAGED, EXPIRED, OVERFLOW, TOO_LARGE
-from tidegate.lane import QUARANTINED
-from tidegate.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Cursor, Verdict, examine
-from tidegate.receipt import Receipt, Standing, receipt_fields, standing_fields
-from tidegate.record import size_bytes
-from tidegate.stream import Stream
+from tidegate.records.record import size_bytes
+from tidegate.records.stream import Stream
+from tidegate.store.journal import DAMAGED, EXPIRED, OVERFLOW, TOO_LARGE
+from tidegate.store.lane import QUARANTINED
+from tidegate.wire.batch import Batch, decode
+from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Cursor, Verdict, examine
+from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tidegate.span import Gap
+    from tidegate.records.span import Gap
 
 REASONS = (DAMAGED, EXPIRED, OVERFLOW, TOO_LARGE)  # Any other word is what a receiver has said.
 

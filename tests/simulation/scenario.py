@@ -8,10 +8,10 @@ from simulation.oracle import Oracle, Told, is_unwanted, payload_of
 from simulation.plan import BIG_BYTES, IDENTITY_NAME, POISON, Plan, make_plan
 from simulation.receiver import Receiver
 from simulation.world import WALL_START_MS, BrokenPromiseError, World
+from tidegate.delivery.line import UP
+from tidegate.delivery.sender import READY
 from tidegate.limits import PAYLOAD_BYTES_MAX
-from tidegate.line import UP
-from tidegate.record import pack_properties
-from tidegate.sender import READY
+from tidegate.records.record import pack_properties
 
 LANES = ["alarm", "main"]
 DAY_MS = 24 * 3600 * 1000

@@ -8,7 +8,7 @@ from simulation.broker import Broker, Connection, Packet
 from simulation.plan import IDENTITY_NAME, Plan
 from simulation.world import World
 from tidegate.events import Arrived, Message
-from tidegate.record import RETAIN, unpack_properties
+from tidegate.records.record import RETAIN, unpack_properties
 
 RETRIES_MS_MAX = (20, 2000)  # At once, or after a pause.
 

@@ -13,13 +13,14 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER.parent / "core"), str(FOLDER.parent.parent / "core")]
 
-from tidegate.batch import Batch, decode, deflated, encode  # noqa: E402
-from tidegate.clock import Boot  # noqa: E402
-from tidegate.entry import entry_frames  # noqa: E402
-from tidegate.envelope import ENVELOPE_BYTES, seal, wrap  # noqa: E402
 from tidegate.errors import ProtocolError  # noqa: E402
-from tidegate.frame import Frame, scan  # noqa: E402
-from tidegate.journal import (  # noqa: E402
+from tidegate.records.clock import Boot  # noqa: E402
+from tidegate.records.record import Record, fold, fold_all, pack_properties  # noqa: E402
+from tidegate.records.span import Gap, Span  # noqa: E402
+from tidegate.records.stream import Stream  # noqa: E402
+from tidegate.store.entry import entry_frames  # noqa: E402
+from tidegate.store.frame import Frame, scan  # noqa: E402
+from tidegate.store.journal import (  # noqa: E402
     Admitted,
     Booted,
     Dropped,
@@ -28,12 +29,11 @@ from tidegate.journal import (  # noqa: E402
     Renewed,
     Spent,
 )
-from tidegate.ledger import NEW_STREAM, Cursor  # noqa: E402
-from tidegate.receipt import Receipt, Standing, receipt_fields, standing_fields  # noqa: E402
-from tidegate.record import Record, fold, fold_all, pack_properties  # noqa: E402
-from tidegate.segment import Segment, segment_header, segment_seed  # noqa: E402
-from tidegate.span import Gap, Span  # noqa: E402
-from tidegate.stream import Stream  # noqa: E402
+from tidegate.store.segment import Segment, segment_header, segment_seed  # noqa: E402
+from tidegate.wire.batch import Batch, decode, deflated, encode  # noqa: E402
+from tidegate.wire.envelope import ENVELOPE_BYTES, seal, wrap  # noqa: E402
+from tidegate.wire.ledger import NEW_STREAM, Cursor  # noqa: E402
+from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields  # noqa: E402
 from vector_files import batch_fields, entry_fields, record_fields, to_hex  # noqa: E402
 
 STREAM = Stream("00c0ffee00c0ffee", "5f3759df5f3759df", "main")

@@ -1,0 +1,1 @@
+"""Configuration: every key described once, read, checked and advised on."""

@@ -1,0 +1,1 @@
+"""When to send what: the streams over one line to one target, with all its waiting."""

@@ -1,0 +1,129 @@
+"""Admission: which of the messages that came in become records, and in which lane.
+
+A message is left out, though acknowledged, where it is known already: a copy of one whose producer
+named it (`Message.identity`), or a retained message that only repeats the topic's known state.
+Without an identity a re-sent message cannot be told from an equal new one [MQTT-4.3.2-2]; it is
+admitted, because a duplicate is better than a loss.
+"""
+
+from binascii import crc32
+from collections import deque, namedtuple
+
+from tidegate.effects import Acknowledge
+from tidegate.errors import ProtocolError
+from tidegate.limits import PAYLOAD_BYTES_MAX
+from tidegate.records.record import RETAIN, Record, unpack_properties
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidegate.events import Arrived
+    from tidegate.records.topics import FilterMap
+
+# A broker sends again what was not acknowledged: at most its window for one client, commonly 20 to
+# 1,000.  Every identity costs about 150 bytes.
+RECENT_MAX = 4096
+DEFAULT_LANE = "main"  # Takes every topic that no lane of the configuration names.
+# A retained message comes again at a new subscription, once a topic.  Past this many topics the
+# oldest state is forgotten and may be admitted once more.
+STATES_MAX = 10_000
+
+
+class Sorted(namedtuple("Sorted", ("records", "too_large", "acknowledgements"))):
+    """What arrived, by lane: (lane, records) and (lane, count of too large ones).
+
+    `acknowledgements` are due when all of it is durable.
+    """
+
+    __slots__ = ()
+    records: "list[tuple[str, list[Record]]]"
+    too_large: "list[tuple[str, int]]"
+    acknowledgements: "list[Acknowledge]"
+
+
+class Admission:
+    """Sorts what arrives into lanes and leaves out what is known."""
+
+    def __init__(
+        self,
+        lane_of: "FilterMap",
+        identity_names: "list[bytes]",
+        recent_max: int = RECENT_MAX,
+        states_max: int = STATES_MAX,
+    ) -> None:
+        self._lane_of = lane_of
+        self._recent_max = recent_max
+        self._states_max = states_max
+        self._identity_names = [name for name in identity_names if name]
+        self._recent: deque[tuple[bytes, bytes]] = deque((), recent_max)
+        self._known: set[tuple[bytes, bytes]] = set()
+        self._states: dict[tuple[str, bytes], int] = {}
+
+    def restore(self, recent: "list[tuple[bytes, bytes]]") -> None:
+        """Learn the identities of the last records again, from their topics and properties."""
+        self._recent = deque((), self._recent_max)
+        self._known = set()
+        self._states = {}
+        if not self._identity_names:
+            return
+        for topic, properties in recent:
+            try:
+                pairs = unpack_properties(properties)
+            except ProtocolError:
+                continue  # Bit rot, found and told when the record is read to be sent (P5).
+            for name, value in pairs:
+                if name in self._identity_names:
+                    self._is_copy((topic, value))
+
+    def sort(self, arrivals: "list[Arrived]", boot: int) -> Sorted:
+        """Return what becomes of the messages in `arrivals`."""
+        records: dict[str, list[Record]] = {}
+        too_large: dict[str, int] = {}
+        acknowledgements = []
+        for arrival in arrivals:
+            tokens = []
+            source = arrival.source
+            # Taken apart at once: this runs for every message, and fields by name cost double.
+            for topic, payload, flags, properties, identity, ticks_ms, token in arrival.messages:
+                if token is not None:
+                    tokens.append(token)
+                if identity and self._is_copy((topic, identity)):
+                    continue
+                lane = self._lane_of.find(topic) or DEFAULT_LANE
+                if len(payload) > PAYLOAD_BYTES_MAX:
+                    too_large[lane] = too_large.get(lane, 0) + 1
+                    continue
+                if self._repeats_state(source, topic, payload, flags):
+                    continue
+                record = Record(boot, ticks_ms, topic, payload, flags, properties)
+                if lane in records:
+                    records[lane].append(record)
+                else:
+                    records[lane] = [record]
+            if tokens:
+                acknowledgements.append(Acknowledge(source, arrival.generation, tokens))
+        by_lane = [(lane, records[lane]) for lane in sorted(records)]
+        return Sorted(by_lane, sorted(too_large.items()), acknowledgements)
+
+    def _is_copy(self, identity: "tuple[bytes, bytes]") -> bool:
+        """Tell whether (topic, producer's name) is known; remember it."""
+        # By topic, because two devices may well count their messages from 1 each.
+        if identity in self._known:
+            return True
+        if len(self._recent) == self._recent_max:
+            self._known.discard(self._recent.popleft())
+        self._recent.append(identity)
+        self._known.add(identity)
+        return False
+
+    def _repeats_state(self, source: str, topic: bytes, payload: bytes, flags: int) -> bool:
+        state = crc32(payload)
+        # Two brokers may each retain a state of their own under one topic.
+        place = (source, topic)
+        known = self._states.get(place)
+        if known is None:
+            if len(self._states) >= self._states_max:
+                self._states = {}
+        elif known == state and flags & RETAIN:
+            return True
+        self._states[place] = state
+        return False

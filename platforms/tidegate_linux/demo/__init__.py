@@ -1,0 +1,1 @@
+"""`tidegate demo`: the whole chain on one machine, and its balance sheet."""
