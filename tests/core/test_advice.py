@@ -31,6 +31,10 @@ def test_each_unwise_setting_of_a_gateway_is_named():
         ({"status": "http://0.0.0.0:9180"}, "status.url: anybody who reaches this host"),
         ({"topics": ["a/#", "b", "+/b"]}, 'source[0].topics: "a/#" and "+/b" overlap; what both'),
         ({"session_expiry_s": 60}, "source[0].session_expiry_s: the broker forgets"),
+        (
+            {"message_id": "id", "receive_maximum": 5000},
+            "source[0].receive_maximum: of more than 4096 messages",
+        ),
     ):
         warnings = gateway_warnings(**keys)
         assert len(warnings) == 1, (keys, warnings)

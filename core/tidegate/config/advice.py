@@ -6,6 +6,7 @@ only a look at files, brokers and the hub can tell is the platform's to add.
 
 from tidegate.config.url import is_loopback, is_tls
 from tidegate.records.topics import overlap
+from tidegate.store.admission import RECENT_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def advise_gateway(settings: "GatewaySettings") -> "list[str]":
             warnings.append(
                 f"{path}.session_expiry_s: the broker forgets what it holds after "
                 + f"{source.session_expiry_s} s without the gateway"
+            )
+        if source.message_id and source.receive_maximum > RECENT_MAX:
+            warnings.append(
+                f"{path}.receive_maximum: of more than {RECENT_MAX} messages that come again, "
+                + "message_id finds no copies"
             )
         warnings += _overlap(path, source.topics)
     if settings.uplink is None:
