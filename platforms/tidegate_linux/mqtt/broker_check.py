@@ -9,7 +9,6 @@ import os
 import time
 from typing import Any, NamedTuple
 
-from tidegate.config.url import is_loopback, is_tls
 from tidegate.delivery.backoff import RETRY_QUERY, Backoff
 from tidegate.delivery.chance import Chance
 from tidegate.records.topics import shared
@@ -70,45 +69,17 @@ def check_broker(settings: "SourceSettings") -> list[Finding]:
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
 
-def overlap(one: str, other: str) -> bool:
-    """Tell whether some topic matches both filters."""
-    first, second = one.split("/"), other.split("/")
-    if (first[0].startswith("$") and second[0] in ("+", "#")) or (
-        second[0].startswith("$") and first[0] in ("+", "#")
-    ):
-        return False  # [MQTT-4.7.2-1]
-    for left, right in zip(first, second, strict=False):
-        if "#" in (left, right):
-            return True
-        if left != right and "+" not in (left, right):
-            return False
-    longer = max(first, second, key=len)
-    shorter = min(len(first), len(second))
-    # sport/# also matches sport [MQTT-4.7.1-2].
-    return len(longer) == shorter or longer[shorter:] == ["#"]
-
-
 def _look_at_settings(settings: "SourceSettings") -> list[Finding]:
+    """Look at what a broker makes of the filters; `advise_gateway` has said what is unwise."""
     findings = []
-    url = settings.url
-    if not is_tls(url) and not is_loopback(url.host):
-        what = f"messages{' and the password' if settings.password else ''} pass to {url.host} "
-        findings.append(Finding(WARNING, what + "in plain text", "use mqtts:// if it can TLS"))
-    plain: list[str] = []
     for filter in settings.topics:
         if shared(filter.encode()) is not None:
             what = f"{filter} is a shared subscription: the order of a topic's messages is lost"
             hint = "use a subscription that is not shared, unless order does not matter"
             findings.append(Finding(WARNING, what, hint))
-            continue
-        if filter.startswith("$SYS"):
+        elif filter.startswith("$SYS"):
             what = f"{filter} changes all the time and has nothing from devices"
             findings.append(Finding(WARNING, what, "leave it out unless the hub needs it"))
-        for other in plain:
-            if overlap(filter, other):
-                what = f"{other} and {filter} overlap: some brokers send a message once for each"
-                findings.append(Finding(WARNING, what, "choose filters that do not overlap"))
-        plain.append(filter)
     return findings
 
 
