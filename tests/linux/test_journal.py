@@ -84,7 +84,8 @@ def test_second_gateway_on_the_folder_is_refused(folder, journal):
 
 def test_lock_ends_with_its_process(folder):
     code = (
-        "import os, sys; from pathlib import Path; from tidegate_linux.journal import open_journal;"
+        "import os, sys; from pathlib import Path;"
+        "from tidegate_linux.journal.sqlite import open_journal;"
         "open_journal(Path(sys.argv[1]), ['main'], limit_bytes=10**8); os._exit(9)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -182,12 +182,15 @@ class HttpLink:
             with self._lock:
                 late = [call for call in self._open.values() if call.session and now_s > call.due_s]
                 for call in late:
-                    # Under the lock, or the session might have gone on to another request.
+                    # Under the lock, or the session might have gone on to another request; and
+                    # the answer is ours from here on, or the worker would call it a broken line.
                     if call.session is not None:
                         call.session.abort()
+                    del self._open[call.token]
             for call in late:
                 reason = f"no whole answer within {self.deadline_s:.0f} s"
-                self._finish(call, Unanswered(call.token, reason, call.sent_bytes))
+                if self._deliver is not None:
+                    self._deliver(Unanswered(call.token, reason, call.sent_bytes))
 
 
 def _read_answer(call: _Call, response: requests.Response) -> Answered:
