@@ -10,45 +10,14 @@ import ssl
 import requests
 
 from tidegate.config.url import Url
-
-# OpenSSL's X509_V_ERR_*.
-_CERTIFICATES = {
-    9: "is not valid yet: is the clock of this machine right?",
-    10: "has expired, or the clock of this machine is wrong",
-    18: "is self-signed: name it in uplink.ca_file to trust it",
-    19: "is signed by a root that is not trusted: name that root in uplink.ca_file",
-    20: "is signed by an authority that is not trusted: name its root in uplink.ca_file",
-    21: "is signed by an authority that is not trusted: name its root in uplink.ca_file",
-    23: "has been revoked",
-    62: "does not name the host of uplink.url",
-    64: "does not name the address of uplink.url",
-}
-_NO_TLS = "does not speak TLS on this port: use its TLS port, or http://"
-_WANTS_CERTIFICATE = "wants a client certificate: set uplink.cert_file and uplink.key_file"
-_TLS = {
-    "WRONG_VERSION_NUMBER": _NO_TLS,
-    "RECORD_LAYER_FAILURE": _NO_TLS,
-    "HTTP_REQUEST": _NO_TLS,
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _WANTS_CERTIFICATE,
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "found no common TLS parameters, or " + _WANTS_CERTIFICATE,
-    "TLSV1_ALERT_UNKNOWN_CA": "does not trust the authority that signed uplink.cert_file",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "does not accept uplink.cert_file",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "says that uplink.cert_file has expired",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "does not speak TLS 1.2 or newer",
-    "UNSUPPORTED_PROTOCOL": "does not speak TLS 1.2 or newer",
-    "UNEXPECTED_EOF_WHILE_READING": "closed the connection during TLS",
-}
+from tidegate_linux.tls_faults import explain_tls
 
 
 def explain_error(error: Exception, url: Url) -> str:
     """Say what kept a request from being answered."""
     cause = innermost(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        why = _CERTIFICATES.get(cause.verify_code, f"was not accepted: {cause.verify_message}")
-        return f"the hub's certificate {why}"
     if isinstance(cause, ssl.SSLError):
-        reason = cause.reason or "unknown"
-        return f"the hub {_TLS.get(reason, 'failed in TLS: ' + reason.lower())}"
+        return explain_tls(cause, "the hub", "http://", "uplink.")
     if isinstance(cause, socket.gaierror):
         return f"the name {url.host} cannot be resolved: {cause.strerror}"
     if isinstance(cause, ConnectionRefusedError):

@@ -3,6 +3,8 @@
 import socket
 import ssl
 
+from tidegate_linux.tls_faults import BROKEN_OFF, explain_tls
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.config.url import Url
@@ -46,31 +48,7 @@ _SUBSCRIPTIONS = {
     0xA2: "because it has no wildcard subscriptions",
 }
 
-# OpenSSL's X509_V_ERR_*.
-_CERTIFICATES = {
-    9: "is not valid yet: is the clock of this machine right?",
-    10: "has expired, or the clock of this machine is wrong",
-    18: "is self-signed: name it in ca_file to trust it",
-    19: "is signed by a root that is not trusted: name that root in ca_file",
-    20: "is signed by an authority that is not trusted: name its root in ca_file",
-    21: "is signed by an authority that is not trusted: name its root in ca_file",
-    62: "does not name the host of the url",
-    64: "does not name the address of the url",
-}
-_TLS = {
-    "WRONG_VERSION_NUMBER": "does not speak TLS on this port: use its TLS port, or mqtt://",
-    "RECORD_LAYER_FAILURE": "does not speak TLS on this port: use its TLS port, or mqtt://",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "wants a client certificate: set cert_file and key_file",
-    "TLSV1_ALERT_UNKNOWN_CA": "does not trust the authority that signed the client certificate",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "found no common TLS parameters, or wants a client "
-    "certificate: set cert_file and key_file",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "says that the client certificate has expired",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "does not accept the client certificate",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "does not accept the client certificate",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "does not speak TLS 1.2 or newer",
-    "UNEXPECTED_EOF_WHILE_READING": "broke off the TLS handshake: does it speak TLS on this port?",
-}
-NO_TLS = "the broker broke off the TLS handshake: does it speak TLS on this port?"
+NO_TLS = f"the broker {BROKEN_OFF}"
 
 
 def explain_refusal(code: int) -> str:
@@ -88,12 +66,8 @@ def explain_error(error: "OSError | UnicodeError", url: "Url") -> str:
     if isinstance(error, UnicodeError):
         # From the IDNA codec, for a name with an empty or a too long label.
         return f"{url.host} is no host name"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = _CERTIFICATES.get(error.verify_code, f"was not accepted: {error.verify_message}")
-        return f"the broker's certificate {why}"
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or "unknown"
-        return f"the broker {_TLS.get(reason, 'failed in TLS: ' + reason.lower())}"
+        return explain_tls(error, "the broker", "mqtt://")
     if isinstance(error, socket.gaierror):
         return f"the name {url.host} cannot be resolved: {error.strerror}"
     if isinstance(error, ConnectionRefusedError):
