@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -41,7 +40,7 @@ class Session:
         self._connection: Any = None
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.verify = settings.ca_file or system_authorities()
+        self._session.verify = settings.ca_file or system_authorities() or True
         if settings.cert_file:
             self._session.cert = (settings.cert_file, settings.key_file)
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -126,9 +125,10 @@ class Session:
 
 
 def system_authorities() -> str:
-    """Return the file of the authorities that this system trusts, or those of certifi."""
+    """Return the file of the authorities that this system trusts; "" leaves it to requests, which
+    brings certifi's."""
     own = ssl.get_default_verify_paths().cafile
     for path in (own, *_AUTHORITIES):
         if path and Path(path).is_file():
             return path
-    return certifi.where()
+    return ""
