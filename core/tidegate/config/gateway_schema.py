@@ -42,6 +42,8 @@ SOURCES_MAX = 16  # Each source is a connection and a thread.
 FILTERS_MAX = 1000  # All of a source's filters go into one SUBSCRIBE.
 STORAGE_BYTES_MAX = 1 << 50  # More than any disk; keeps sums within 64 bits.
 SESSION_EXPIRY_S_MAX = 0xFFFFFFFF  # Four bytes; this value means never [MQTT-3.1.2.11.2].
+# So that each request ends within `PROBE_MS_MAX`, after which a line counts its probe as lost.
+TIMEOUT_S_MAX = 120
 DAY_S = 24 * 3600
 
 _CA_FILE = path("ca_file", "", "the PEM file of the authorities to trust, instead of the system's")
@@ -213,7 +215,9 @@ UPLINK = optional_table(
         _CA_FILE,
         _CERT_FILE,
         _KEY_FILE,
-        number("timeout_s", DURATION_S, 30, 1, 3600, "how long to wait for the hub's answer"),
+        number(
+            "timeout_s", DURATION_S, 30, 1, TIMEOUT_S_MAX, "how long to wait for the hub's answer"
+        ),
         number(
             "batch_records",
             INTEGER,
