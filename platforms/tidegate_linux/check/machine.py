@@ -1,5 +1,6 @@
 """What could lose data on the machine itself: its clock, its disk, and a journal that is there."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -46,7 +47,12 @@ def check_folder(folder: Path, settings: JournalSettings) -> list[Finding]:
             medium = os.statvfs(parent)
     except OSError as error:
         what = f"{parent} cannot be written: {(error.strerror or str(error)).lower()}"
-        return [Finding(ERROR, what, "run the gateway and this check as the user who owns it")]
+        hint = "run the gateway and this check as the user who owns it"
+        if error.errno == errno.EROFS:
+            hint = "mount it for writing: a medium that fails is often mounted read-only"
+        elif error.errno == errno.ENOENT:
+            hint = "name another one in node.data"
+        return [Finding(ERROR, what, hint)]
     findings = _look_at_medium(parent)
     free_bytes = medium.f_bavail * medium.f_frsize
     stored_bytes = sum(path.stat().st_size for path in folder.glob("journal.*"))
