@@ -114,6 +114,10 @@ class _File:
         self.path = Path(path)
         self.warnings: list[str] = []
         self.tree = read_tree(self.path)
+        if table is GATEWAY and "hub" in self.tree and "source" not in self.tree:
+            raise ConfigError(f"{path}: is a hub's file", "run it with tidegate hub -c FILE")
+        if table is HUB and "source" in self.tree and "hub" not in self.tree:
+            raise ConfigError(f"{path}: is a gateway's file", "run it with tidegate run -c FILE")
         _anchor(table, self.tree, self.path.absolute().parent)
 
     def error(self, error: SettingsError) -> ConfigError:

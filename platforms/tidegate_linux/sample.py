@@ -23,23 +23,23 @@ _ENDLESS_FROM = 0xFFFFFFFF  # A bound that nobody reaches says nothing.
 
 _HEAD = """\
 The configuration of a Tidegate {what}: every key there is. A line that begins with # and a key
-shows that key's default. Unknown keys are refused by name; `tidegate check -c FILE` says what is
-wrong. Relative paths begin at the folder of this file. Keep a file with secrets in it unreadable
-for others: chmod 640."""
+shows that key's default. Unknown keys are refused by name; `tidegate {command} -c FILE` says what
+is wrong. Relative paths begin at the folder of this file. Keep a file with secrets in it
+unreadable for others: chmod 640."""
 
 
 def sample_gateway() -> str:
     """Return the text of packaging/config/gateway.toml."""
-    return _sample(GATEWAY, "gateway")
+    return _sample(GATEWAY, "gateway", "check")
 
 
 def sample_hub() -> str:
     """Return the text of packaging/config/hub.toml."""
-    return _sample(HUB, "hub")
+    return _sample(HUB, "hub", "hub")
 
 
-def _sample(root: Table, what: str) -> str:
-    lines = [f"# {line}" for line in _HEAD.format(what=what).splitlines()]
+def _sample(root: Table, what: str, command: str) -> str:
+    lines = [f"# {line}" for line in _HEAD.format(what=what, command=command).splitlines()]
     for table in root.tables:
         lines += _table_lines(table, "")
     return "\n".join(lines) + "\n"

@@ -180,7 +180,8 @@ WRONG_HUBS = (
         NODE + f"token = '{CANARY}'" + NODE.replace('"a"', '"b"') + "token_env = 'TIDE_SAME'",
         'hub.node[1].token: is the token of "a" too',
     ),
-    (SOURCE, "source: is not a known key"),
+    (SOURCE, "is a gateway's file"),
+    (NODE + SOURCE, "source: is not a known key"),
 )
 
 
