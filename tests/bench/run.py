@@ -68,6 +68,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> dict[str, object]:
     """Run every round; return the results."""
+    measured = commit()  # Now: somebody may go on working meanwhile.
     systems: dict[str, list[object]] = {system.name: [] for system in SYSTEMS}
     drained: dict[str, list[object]] = {}
     with tempfile.TemporaryDirectory(prefix="tidegate-bench-", dir=options.folder) as name:
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
                 drain_both(folder, options, drained)
     return {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
+        "commit": measured,
         "machine": described,
         "method": METHOD,
         "rounds": options.rounds,
