@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SYNCS = 100  # Of which the median is told.
+CALM_CPU = 0.2  # Processors busy with something else, at most.
+CALM_LOOK_S = 2.0
 _RESET_PEAK = "5"  # See proc(5), clear_refs.
 
 
@@ -42,6 +44,16 @@ def busy_s() -> float:
     fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     user, nice, system, _idle, _wait, interrupt, soft_interrupt, stolen = map(int, fields[:8])
     return (user + nice + system + interrupt + soft_interrupt + stolen) / TICKS_PER_S
+
+
+def wait_until_calm(patience_s: float) -> None:
+    """Wait until hardly anything else runs here, but no longer than `patience_s`."""
+    until_s = time.monotonic() + patience_s
+    while time.monotonic() < until_s:
+        before_s = busy_s()
+        time.sleep(CALM_LOOK_S)
+        if busy_s() - before_s < CALM_CPU * CALM_LOOK_S:
+            return
 
 
 def describe(folder: Path) -> dict[str, object]:

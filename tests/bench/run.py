@@ -54,6 +54,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="of which the median is told (default: 3)")
     parser.add_argument("--window", type=int, default=1000, help="unacknowledged by the publisher")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of databases ({FOLDER})")
+    parser.add_argument(
+        "--calm", type=float, default=0.0, help="seconds to wait before a run for an idle machine"
+    )
     parser.add_argument("--out", type=Path, help="a file for the results as JSON")
     options = parser.parse_args(arguments)
     quick = options.quick
@@ -81,6 +84,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         for number in range(options.rounds):
             for system in SYSTEMS:
                 say(f"round {number + 1} of {options.rounds}: {system.name}")
+                machine.wait_until_calm(options.calm)
                 with fresh(folder) as place:
                     figures = measure(system, Path(place), options.messages, options.window)
                 systems[system.name].append(figures)
@@ -101,9 +105,11 @@ def run(options: argparse.Namespace) -> dict[str, object]:
 
 
 def drain_both(folder: Path, options: argparse.Namespace, drained: dict[str, list[object]]) -> None:
+    machine.wait_until_calm(options.calm)
     with fresh(folder) as place:
         figures = backlog.drain(folder / "filled", Path(place), options.backlog)
     drained.setdefault(OURS_DRAINED, []).append(figures)
+    machine.wait_until_calm(options.calm)
     with fresh(folder) as place:
         figures = backlog.hold_in_memory(Path(place), options.backlog, options.window)
     drained.setdefault(THEIRS_DRAINED, []).append(figures)
