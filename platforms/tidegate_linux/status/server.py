@@ -8,11 +8,13 @@ http.server leaves no way but to inherit from its handler.  Its server is not us
 a thread for whoever connects; here as many threads as there are take connections themselves.
 """
 
+import io
 import ipaddress
 import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -24,7 +26,8 @@ from tidegate_linux.status.survey import Snapshot
 
 THREADS = 4
 BACKLOG = 16
-READ_S = 5.0
+READ_S = 5.0  # In all, or a byte now and then would hold a thread for days.
+HEAD_BYTES_MAX = 1 << 16
 RETRY_S = 30.0
 # The engine makes a snapshot each second; a card that is dying may hold a commit for some.
 STUCK_S = 15.0
@@ -159,6 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
     error_message_format = '{"error": "refused", "detail": "%(code)d"}\n'
     error_content_type = _JSON
 
+    def setup(self) -> None:
+        BaseHTTPRequestHandler.setup(self)
+        self.rfile = io.BytesIO(read_head(self.connection))
+
     def do_GET(self) -> None:
         server: Any = self.server
         status, kind, text = server.answer(self.path, self.headers.get("Host", ""))
@@ -173,6 +180,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         _LOG.debug(format, *arguments)
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """Return a request up to the end of its headers, or what fits; raises `OSError`."""
+    until_s = time.monotonic() + READ_S
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) <= HEAD_BYTES_MAX:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
+        data = connection.recv(4096)
+        if not data:
+            break
+        head += data
+    connection.settimeout(READ_S)
+    return head
 
 
 def listen(url: Url) -> socket.socket:
