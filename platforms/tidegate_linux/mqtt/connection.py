@@ -128,7 +128,10 @@ class Connection:
         self._due_ms = self._clock_ms() + int(CONNECT_S * 1000)
         self._poll.register(self._waker, select.POLLIN)
         self._poll.register(self._channel, select.POLLIN)
-        self._flush(self._channel)
+        try:
+            self._flush(self._channel)
+        except OSError as error:  # A broker that is just dying accepts and resets.
+            raise ConnectionEndError(explain_error(error, settings.url)) from error
 
     def acknowledge(self, tokens: "list[bytes]") -> None:
         """Have messages acknowledged in this order, soon; from any thread."""
