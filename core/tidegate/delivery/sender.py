@@ -384,11 +384,8 @@ class Sender:
         self.state = READY
         reason = reason_text(QUARANTINED + detail)
         self._line.tell("warning", "record_quarantined", [("lane", self.lane.name), ("seq", seq)])
-        if seq <= self.lane.forgotten:
-            return []  # It had to make room while it was in flight: what is read next is a gap.
-        if seq <= self.lane.through:
-            # The target took it once, has lost it since, and refuses it now.
-            return [Append([self.lane.withdraw(seq, reason)]), Sync()]
+        if seq <= self.lane.through:  # The target took it once, lost it, and refuses it now.
+            return [Append(self.lane.withdraw(seq, reason)), Sync()]
         return [Append(self.lane.set_aside(seq, seq, flight.held_bytes, reason, True)), Sync()]
 
     def _refused_all(self, detail: str, moment: Moment) -> "list[Effect]":

@@ -135,10 +135,13 @@ class Lane:
         self._forget_held(0, bytes_freed)
         return entries
 
-    def withdraw(self, seq: int, reason: str) -> Dropped:
-        """Move a delivered record to the quarantine; it stays counted as delivered."""
-        assert self.forgotten < seq <= self.through
-        return Dropped(self.name, seq, seq, None, reason, True)
+    def withdraw(self, seq: int, reason: str) -> "list[Dropped]":
+        """Move a delivered record to the quarantine; it stays counted as delivered.
+
+        Nothing where it had to make room meanwhile: a reader finds a gap there.
+        """
+        assert seq <= self.through
+        return [] if seq <= self.forgotten else [Dropped(self.name, seq, seq, None, reason, True)]
 
     def forget(self, through: int) -> Forgotten:
         """Keep delivered records up to `through` no longer."""
