@@ -140,6 +140,16 @@ def test_forgetting_changes_no_balance():
             lane.forget(through)
 
 
+def test_a_withdrawn_record_stays_delivered_and_is_gone_where_it_was_forgotten():
+    lane = lane_with(5)
+    lane.release(3, 0)
+    before = lane.balance
+    assert lane.withdraw(2, "no") == [Dropped("main", 2, 2, None, "no", True)]
+    assert lane.balance == before
+    lane.forget(2)
+    assert lane.withdraw(2, "no") == []
+
+
 def test_a_renewed_lane_numbers_what_it_holds_from_one():
     lane, _ = lane_with(12)
     lane.set_aside(2, 3, 0, OVERFLOW, False)
