@@ -183,6 +183,9 @@ class Gateway:
             entries.append(self._lane(name).refuse(count, TOO_LARGE))
         effects: list[Effect] = [Append(entries), Sync()] if entries else []
         effects.extend(arrived.acknowledgements)
+        for name, count in arrived.too_large:
+            fields: list[tuple[str, object]] = [("lane", name), ("count", count)]
+            effects.append(Report("warning", "messages_too_large", fields))
         return effects
 
     def _in_turn(self, arrival: "Arrived") -> "Arrived":

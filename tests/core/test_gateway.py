@@ -61,14 +61,14 @@ def test_nothing_is_acknowledged_before_everything_is_durable():
         ),
         medium,
     )
-    assert kinds(effects) == ["Append", "Sync", "Acknowledge", "Acknowledge"]
+    assert kinds(effects) == ["Append", "Sync", "Acknowledge", "Acknowledge", "Report"]
     entries = effects[0].entries
     assert [(kind_of(entry), entry.lane) for entry in entries] == [
         ("Admitted", "alarm"),
         ("Admitted", "main"),
         ("Dropped", "main"),
     ]
-    assert effects[2:] == [Acknowledge("one", 4, [1, 2]), Acknowledge("two", 9, [3, 4])]
+    assert effects[2:4] == [Acknowledge("one", 4, [1, 2]), Acknowledge("two", 9, [3, 4])]
 
 
 def test_two_connections_arrivals_share_one_commit():
@@ -320,7 +320,7 @@ def test_delivered_records_go_before_anything_held_is_touched():
     assert told(effects) == []
 
 
-def test_too_large_is_counted_acknowledged_and_a_gap():
+def test_too_large_is_counted_acknowledged_told_and_a_gap():
     one, medium = gateway()
 
     class Huge:
@@ -328,7 +328,8 @@ def test_too_large_is_counted_acknowledged_and_a_gap():
             return PAYLOAD_BYTES_MAX + 1
 
     effects = gather(one, medium, message(1), message(2, payload=Huge()), message(3))
-    assert effects[-1] == Acknowledge("source", 1, [1, 2, 3])
+    assert effects[-2] == Acknowledge("source", 1, [1, 2, 3])
+    assert told(effects) == [("messages_too_large", [("lane", "main"), ("count", 1)])]
     assert one.lanes[0].balance == (3, 0, 2, 0, {TOO_LARGE: 1})
 
 
