@@ -103,7 +103,6 @@ class Sender:
         self._suspects = 0
         self._conflicts = 0
         self._quarantined_in_a_row = 0
-        self._is_untold = False  # A new epoch of which no receiver has heard anything.
         self._low = self._high = self._probe = 0
         self._placed = 0  # Where the cursor stands inside a gap, until we know what is before it.
 
@@ -182,7 +181,6 @@ class Sender:
         self._flight = Flight(span, moment.now_ms, total_bytes, held_bytes)
         self._token = self._line.next_token()
         self.state = FLYING
-        self._is_untold = False
         batch = Batch(self.lane.stream(self._node), span, moment.boot, moment.now_ms)
         return [Send(self._token, batch)]
 
@@ -264,8 +262,6 @@ class Sender:
 
     def _take_standing(self, answer: "Answered", moment: Moment) -> "list[Effect]":
         standing = read_standing(self.lane.stream(self._node), answer.fields)
-        if self._is_untold and standing.cursor.through:  # No copy can have sent what we did not.
-            raise ProtocolError("conflict", "the target claims records of an epoch without any")
         if self.state == FLYING:
             self._count_conflict()
         if self._flight is not None and standing.cursor.through < self._flight.span.last:
@@ -341,8 +337,10 @@ class Sender:
         if self._probe > self._low:
             self.state = SEEK
             return []
+        effects = []
         common = max(self._low, self.lane.through)
-        effects = self._go_on_behind(common, self._estimate_bytes(common))
+        if common > self.lane.through:
+            effects = self._go_on_behind(common, self._estimate_bytes(common))
         epoch = identity_text(self._chance.bits64())
         old = str(self.lane.stream(self._node))
         renewed = self.lane.renew(epoch)
@@ -350,7 +348,6 @@ class Sender:
         self.state = ASK
         self.next = 1
         self._flight = None
-        self._is_untold = True
         effects.extend([Append([renewed]), Sync()])
         return effects
 
