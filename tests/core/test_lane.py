@@ -141,7 +141,7 @@ def test_forgetting_changes_no_balance():
 
 
 def test_a_withdrawn_record_stays_delivered_and_is_gone_where_it_was_forgotten():
-    lane = lane_with(5)
+    lane, _ = lane_with(5)
     lane.release(3, 0)
     before = lane.balance
     assert lane.withdraw(2, "no") == [Dropped("main", 2, 2, None, "no", True)]
