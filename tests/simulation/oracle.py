@@ -152,7 +152,7 @@ class Oracle:
         """As published, apart from copies (P3); retained messages come again out of turn."""
         latest: dict[tuple[str, int], int] = {}
         seen: set[str] = set()
-        has_copies = self._plan.clone or self._plan.restore_image
+        may_part = self._plan.clone or self._plan.restore_image or self._refused > 0
         for _, uid in table.rows:
             told = self.told[uid]
             # Of what has lost a copy, a later one may be the first to arrive.
@@ -160,8 +160,10 @@ class Oracle:
             is_lost = is_lost or uid in self.excused
             if uid in seen or told.is_retained or uid in self._dropped or is_lost:
                 continue
-            if has_copies and self._stored[uid] > 1:
-                continue  # A fork between two copies of a message: the second one comes first.
+            if may_part and self._stored[uid] > 1:
+                # Of two copies of a message only the second is here: a fork came between them, or
+                # the first was refused for want of room.
+                continue
             seen.add(uid)
             key = (told.source, told.qos)
             if told.number < latest.get(key, -1):
