@@ -31,7 +31,7 @@ from tidegate.records.topics import FilterMap
 from tidegate.store.admission import DEFAULT_LANE, Admission
 from tidegate.store.journal import OVERFLOW, TOO_LARGE, Booted, Spent
 from tidegate.store.lane import Lane
-from tidegate.store.room import KEEP_RECORDS, Room
+from tidegate.store.room import BLOCK, DROP_NEWEST, DROP_OLDEST, KEEP_RECORDS, Room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from tidegate.events import Event
     from tidegate.store.journal import Entry, JournalState
 
-DROP_OLDEST, DROP_NEWEST, BLOCK = "drop-oldest", "drop-newest", "block"
 REMEASURE_MS = 1000  # While sources are shut out no commit measures the room: the clock does.
 
 

@@ -45,7 +45,7 @@ def test_sources_come_back_only_when_a_twentieth_is_free():
 
 
 def test_below_its_reserve_the_medium_gives_the_journal_nothing_more():
-    one = room(500_000, RESERVE)
+    one = room(500_000, RESERVE, overflow="block")
     assert one.short_bytes < 0
     one.measured(Usage(500_000, RESERVE - 1))
     assert one.short_bytes == 10_000
@@ -60,7 +60,7 @@ def test_below_its_reserve_the_medium_gives_the_journal_nothing_more():
 
 def test_room_that_delivery_made_is_used_again_even_below_the_reserve():
     # The files do not shrink: waiting for the medium would keep the sources away for ever.
-    one = room(500_000, RESERVE - 1)
+    one = room(500_000, RESERVE - 1, overflow="block")
     for stored, reopens in ((490_000, False), (475_001, False), (475_000, True), (0, True)):
         one.measured(Usage(stored, RESERVE - 1))
         assert one.reopens == reopens, stored
@@ -75,7 +75,8 @@ def test_what_is_spare_is_bounded_by_limit_and_medium():
         (400_000, RESERVE - 1, 300_000, 100_000),
         (LIMIT, MUCH, LIMIT + 1, 0),
     ):
-        assert room(stored, free).spare_bytes(held) == spare, (stored, free, held)
+        one = room(stored, free, overflow="block")
+        assert one.spare_bytes(held) == spare, (stored, free, held)
 
 
 def delivered_lane(count, through, name="main"):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tidegate.store.journal import Entry, Usage
     from tidegate.store.lane import Lane
 
+DROP_OLDEST, DROP_NEWEST, BLOCK = "drop-oldest", "drop-newest", "block"
+
 # The last records of a lane are kept while there is room: message identities are found in them
 # again after a restart, and a receiver's cursor is compared with them.
 KEEP_RECORDS = 4096
@@ -45,6 +47,9 @@ class Room:
             self._ceiling_bytes = None
         elif self._ceiling_bytes is None:
             self._ceiling_bytes = usage.stored_bytes
+            if self.overflow == DROP_OLDEST:
+                # Or each start on a full medium would drop a fiftieth of what is held, for nothing.
+                self._ceiling_bytes += usage.stored_bytes // (HEADROOM_SHARE - 1) + 1
 
     @property
     def stored_bytes(self) -> int:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from tidegate.config.settings import GatewaySettings
 from tidegate.delivery.line import HELD, UP, WAITING
-from tidegate.gateway import DROP_NEWEST, Gateway
+from tidegate.gateway import Gateway
 from tidegate.records.clock import wall_of
 from tidegate.records.record import OVERHEAD_BYTES, Record
+from tidegate.store.room import DROP_NEWEST
 from tidegate.version import VERSION
 from tidegate_linux.inbox import Inbox
 from tidegate_linux.journal.timed import BOUNDS_S, CommitTimes
