@@ -12,12 +12,14 @@ their keys, in which a start reads them; each is one range, and so is each sessi
     "P" session u64, turn u64                  (packet id u16, CRC-32 u32)...: QoS 1 of that turn
     "Q" session u64, number u64                0x00, or 0x01 and a queued message, see below
     "R" topic                                  delivery, see below
+    "W" session u64                            will, see below
     "turn"                                     turn u64: the last one that is durable
 
 - session: session u64, next number u64, expiry u32 seconds (0xFFFFFFFF never), disconnected u64
-  (milliseconds of the wall clock, 0 while connected), length u16 and listener, has will u8; then
-  of a will: delay u32 seconds, has expiry u8, expiry u32 seconds, count u16 of pairs, per pair
-  length u32 and name, length u32 and value; delivery.
+  (milliseconds of the wall clock, 0 while connected), then the user name to the end.
+- will: delay u32 seconds, flags u8 (goes to the hub 0, has expiry 1), expiry u32 seconds, length u32
+  and user name, count u32 of pairs, per pair length u32 and name, length u32 and value; delivery,
+  whose publisher is the client id.
 - subscription options, as in SUBSCRIBE [MQTT-3.8.3-5]: QoS bits 0-1, No Local 2, Retain As
   Published 3, Retain Handling 4-5.
 - CRC-32 over topic, payload and the retain flag as one byte: tells a PUBLISH that is sent again
@@ -47,22 +49,28 @@ INBOUND = b"I"
 PRINTS = b"P"
 QUEUED = b"Q"
 RETAINED = b"R"
+WILL = b"W"
 TURN_KEY = b"turn"
 
 _VERSION = bytes((VERSION,))
 _MARKER = bytes((VERSION, 0))
 _DELIVERY = struct.Struct(">BQIII")
 _SESSION = struct.Struct(">BQQIQ")
-_WILL = struct.Struct(">IBIH")
+_WILL = struct.Struct(">BIBI")
 _QUEUED = struct.Struct(">BBBH")
 _PRINT = struct.Struct(">HI")
 _U64_MAX = 2**64 - 1
 
 
 class WillNote(NamedTuple):
-    """A will that waits; `delivery` never expires, for `expiry_s` counts from its publication."""
+    """A will that waits, of a kept session or of another.
+
+    `delivery` bears the client id and never expires: `expiry_s` counts from its publication.
+    """
 
     delivery: Delivery
+    user: str
+    is_uplinked: bool
     delay_s: int
     expiry_s: int | None
     pairs: list[tuple[bytes, bytes]]
@@ -71,16 +79,14 @@ class WillNote(NamedTuple):
 class SessionNote(NamedTuple):
     """A session that is kept; its client id is in the key.
 
-    `listener` is the url of the listener that it last connected to: what becomes of its will
-    hangs on it.  `disconnected_wall_ms` is 0 while connected, and so after a crash.
+    `disconnected_wall_ms` is 0 while connected, and so after a crash.
     """
 
     number: int
     next_number: int
     expiry_s: int
     disconnected_wall_ms: int
-    listener: str
-    will: WillNote | None
+    user: str
 
 
 def range_of(kind: bytes) -> tuple[bytes, bytes]:
@@ -121,6 +127,17 @@ def queued_key(session: int, number: int) -> bytes:
 def retained_key(topic: bytes) -> bytes:
     """Return the key of a retained message."""
     return RETAINED + topic
+
+
+def will_key(session: int) -> bytes:
+    """Return the key of a will."""
+    return WILL + struct.pack(">Q", session)
+
+
+def split_will_key(key: bytes) -> int:
+    """Return the session."""
+    _expect(key[:1] == WILL and len(key) == 9)
+    return int.from_bytes(key[1:])
 
 
 def split_session_key(key: bytes) -> str:
@@ -255,47 +272,48 @@ def unpack_entry(number: int, value: bytes, offset_ms: int) -> Entry:
     return Entry(number, _unpack_delivery(reader, offset_ms), qos, identifiers)
 
 
-def pack_session(session: SessionNote, offset_ms: int) -> bytes:
+def pack_session(session: SessionNote) -> bytes:
     """Pack a session; its client id is in the key."""
-    parts = [
-        _SESSION.pack(
-            VERSION,
-            session.number,
-            session.next_number,
-            session.expiry_s,
-            session.disconnected_wall_ms,
-        ),
-        _pack_text(">H", session.listener.encode()),
-    ]
-    will = session.will
-    if will is None:
-        return b"".join((*parts, b"\0"))
-    has_expiry = will.expiry_s is not None
-    parts.append(b"\1")
-    parts.append(_WILL.pack(will.delay_s, has_expiry, will.expiry_s or 0, len(will.pairs)))
-    for name, value in will.pairs:
-        parts.append(_pack_text(">I", name) + _pack_text(">I", value))
-    return b"".join((*parts, _pack_delivery(will.delivery, offset_ms)))
+    number, next_number, expiry_s, disconnected_wall_ms, user = session
+    head = _SESSION.pack(VERSION, number, next_number, expiry_s, disconnected_wall_ms)
+    return head + user.encode()
 
 
-def unpack_session(value: bytes, offset_ms: int) -> SessionNote:
+def unpack_session(value: bytes) -> SessionNote:
     """Return a session."""
     reader = _Reader(value)
     number, next_number, expiry_s, disconnected_wall_ms = reader.take(">QQIQ")
-    listener = reader.text(">H").decode()
-    (has_will,) = reader.take(">B")
-    _expect(has_will < 2)
-    will = _unpack_will(reader, offset_ms) if has_will else None
-    _expect(bool(has_will) or not reader.rest())
-    return SessionNote(number, next_number, expiry_s, disconnected_wall_ms, listener, will)
+    return SessionNote(number, next_number, expiry_s, disconnected_wall_ms, reader.rest().decode())
 
 
-def _unpack_will(reader: "_Reader", offset_ms: int) -> WillNote:
-    delay_s, has_expiry, expiry_s, count = reader.take(">IBIH")
-    _expect(has_expiry < 2)
-    pairs = [(reader.text(">I"), reader.text(">I")) for _ in range(count)]
-    delivery = _unpack_delivery(reader, offset_ms)
-    return WillNote(delivery, delay_s, expiry_s if has_expiry else None, pairs)
+def pack_will(will: WillNote) -> bytes:
+    """Pack a will; its session is in the key."""
+    flags = will.is_uplinked | (will.expiry_s is not None) << 1
+    parts = [
+        _WILL.pack(VERSION, will.delay_s, flags, will.expiry_s or 0),
+        _pack_text(will.user.encode()),
+        struct.pack(">I", len(will.pairs)),
+    ]
+    for name, value in will.pairs:
+        parts.append(_pack_text(name))
+        parts.append(_pack_text(value))
+    parts.append(_pack_delivery(will.delivery, 0))
+    return b"".join(parts)
+
+
+def unpack_will(value: bytes) -> WillNote:
+    """Return a will."""
+    reader = _Reader(value)
+    delay_s, flags, expiry_s = reader.take(">IBI")
+    _expect(flags < 4 and (flags & 2 > 0 or not expiry_s))
+    user = reader.text().decode()
+    (count,) = reader.take(">I")
+    # One by one: a damaged count ends at the end of the bytes, before it has taken memory.
+    pairs = [(reader.text(), reader.text()) for _ in range(count)]
+    delivery = _unpack_delivery(reader, 0)
+    return WillNote(
+        delivery, user, bool(flags & 1), delay_s, expiry_s if flags & 2 else None, pairs
+    )
 
 
 def _pack_delivery(delivery: Delivery, offset_ms: int) -> bytes:
@@ -320,8 +338,8 @@ def _unpack_delivery(reader: "_Reader", offset_ms: int) -> Delivery:
     return Delivery(topic, payload, flags & 3, bool(flags & 4), forwarded, expires_at_ms, publisher)
 
 
-def _pack_text(length_format: str, text: bytes) -> bytes:
-    return struct.pack(length_format, len(text)) + text
+def _pack_text(text: bytes) -> bytes:
+    return struct.pack(">I", len(text)) + text
 
 
 def _expect(is_so: bool) -> None:
@@ -343,8 +361,8 @@ class _Reader:
     def take(self, format: str) -> tuple[int, ...]:
         return struct.unpack(format, self.cut(struct.calcsize(format)))
 
-    def text(self, length_format: str) -> bytes:
-        return self.cut(self.take(length_format)[0])
+    def text(self) -> bytes:
+        return self.cut(self.take(">I")[0])
 
     def cut(self, count: int) -> bytes:
         end = self._at + count

@@ -6,8 +6,8 @@ sent is never dropped, that what is sent again keeps its order [MQTT-4.6.0-1], a
 Theory of operation.  Entries have ascending numbers; packet id = number % 65,535 + 1.  Four parts,
 in this order of numbers, except that the first two may mix:
 
-    in flight   sent on this connection (or on the last one, until `resumed`)
-    again       sent on an earlier connection, and no room yet in the window of this one
+    in flight   sent on this connection, or PUBREL is due
+    again       sent on an earlier connection, and not on this one yet
     ahead       in memory, never sent
     tail        of a kept session: entries that exist only as notes, known by count and bytes
 
@@ -184,27 +184,24 @@ class Outbox:
         """Take a PUBCOMP: forget its entry; None where no PUBREL with this id is out."""
         return self._finish(packet_id, 2, RELEASED)
 
-    def resumed(self, window: int) -> list[Entry]:
-        """Begin a new connection: return what was in flight, in its order [MQTT-4.4.0-1].
+    def rewind(self) -> None:
+        """End a connection: what was sent and is not acknowledged has to be sent again."""
+        sent = [entry for entry in self._flight.values() if entry.state == SENT]
+        for entry in sent:
+            del self._flight[entry.packet_id]
+            self._flight_bytes -= entry.size_bytes
+            entry.state = WAITING
+            entry.is_again = True
+        self._again = deque(sorted(sent + list(self._again), key=_number_of))
 
-        By `state`: SENT goes out as PUBLISH with DUP, RELEASED as PUBREL.  What the new window has
-        no room for comes with `next_sendable`, before anything that was never sent.
+    def resumed(self) -> list[Entry]:
+        """Begin a new connection: return those for which PUBREL goes out again [MQTT-4.4.0-1].
+
+        They count as in flight until PUBCOMP.  What has to be published again comes first from
+        `next_sendable`, as the window of the new connection allows.
         """
-        flight = sorted(self._flight.values(), key=lambda entry: entry.number)
-        waiting = list(self._again)
-        entries = []
-        room = window - sum(1 for entry in flight if entry.state == RELEASED)
-        beyond = []
-        for entry in flight:
-            if entry.state == SENT:
-                entry.is_again = True
-                room -= 1
-                if room < 0:
-                    beyond.append(self._land(entry))
-                    continue
-            entries.append(entry)
-        self._again = deque(sorted(beyond + waiting, key=lambda entry: entry.number))
-        return entries
+        self.rewind()
+        return sorted(self._flight.values(), key=_number_of)
 
     def expire(self, now_ms: int) -> None:
         """Drop what is in memory, was never sent and has expired."""
@@ -326,12 +323,6 @@ class Outbox:
         self._flight[entry.packet_id] = entry
         self._flight_bytes += entry.size_bytes
 
-    def _land(self, entry: Entry) -> Entry:
-        entry.state = WAITING
-        del self._flight[entry.packet_id]
-        self._flight_bytes -= entry.size_bytes
-        return entry
-
     def _finish(self, packet_id: int, qos: int, state: int) -> Entry | None:
         entry = self._flight.get(packet_id)
         if entry is None or entry.qos != qos or entry.state != state:
@@ -362,3 +353,7 @@ def released(number: int) -> Entry:
     entry = Entry(number, _NOTHING, 2, ())
     entry.state = RELEASED
     return entry
+
+
+def _number_of(entry: Entry) -> int:
+    return entry.number
