@@ -33,6 +33,30 @@ class Acknowledge(namedtuple("Acknowledge", ("source", "generation", "tokens")))
     tokens: "list[object]"
 
 
+class Refuse(namedtuple("Refuse", ("source", "generation", "tokens", "reason"))):
+    """Answer as `Acknowledge` does: all of it is durable, but as a gap, for there was no room.
+
+    A source that can say so to its client says so; any other acknowledges.
+    """
+
+    __slots__ = ()
+    source: str
+    generation: int
+    tokens: "list[object]"
+    reason: str
+
+
+class Seek(namedtuple("Seek", ("source", "generation", "first", "stop", "count_max"))):
+    """Read notes of a source, `first` <= key < `stop`, and hand them to it."""
+
+    __slots__ = ()
+    source: str
+    generation: int
+    first: bytes
+    stop: bytes
+    count_max: int
+
+
 class Pause(namedtuple("Pause", ("source", "reason"))):
     """Drop the source's connection and stay away: what was not acknowledged comes again later
     [MQTT-4.4.0-1]."""
@@ -98,6 +122,6 @@ class Report(namedtuple("Report", ("level", "event", "fields"))):
 
 if TYPE_CHECKING:
     Effect = (
-        Append | Sync | Acknowledge | Pause | Resume
-        | Fetch | Locate | Query | Send | Report
+        Append | Sync | Acknowledge | Refuse | Pause | Resume
+        | Fetch | Locate | Seek | Query | Send | Report
     )  # fmt: skip

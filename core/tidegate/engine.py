@@ -18,8 +18,10 @@ from tidegate.effects import (
     Locate,
     Pause,
     Query,
+    Refuse,
     Report,
     Resume,
+    Seek,
     Send,
     Sync,
 )
@@ -160,10 +162,13 @@ class Engine:
             self._carry_out(effect)
 
     def _carry_out(self, effect: "Effect") -> None:
-        if isinstance(effect, (Append, Sync, Fetch, Locate)):
+        if isinstance(effect, (Append, Sync, Fetch, Locate, Seek)):
             self._carry_out_on_journal(effect)
         elif isinstance(effect, Acknowledge):
             self._source_of[effect.source].acknowledge(effect.generation, effect.tokens)
+        elif isinstance(effect, Refuse):
+            source = self._source_of[effect.source]
+            source.refuse(effect.generation, effect.tokens, effect.reason)
         elif isinstance(effect, (Query, Send)):
             assert self._link is not None, "a gateway without an uplink sends nothing"
             if isinstance(effect, Query):
@@ -179,7 +184,7 @@ class Engine:
             assert isinstance(effect, Report)
             self._observer.report(effect.level, effect.event, effect.fields)
 
-    def _carry_out_on_journal(self, effect: "Append | Sync | Fetch | Locate") -> None:
+    def _carry_out_on_journal(self, effect: "Append | Sync | Fetch | Locate | Seek") -> None:
         journal = self._journal
         assert journal is not None, "a gateway without a journal wants nothing of it"
         if isinstance(effect, Append):
@@ -190,6 +195,9 @@ class Engine:
         elif isinstance(effect, Fetch):
             span = journal.read(effect.lane, effect.first, effect.count_max, effect.bytes_max)
             self._events.append(Fetched(effect.lane, span))
+        elif isinstance(effect, Seek):
+            pairs = journal.notes(effect.source, effect.first, effect.stop, effect.count_max)
+            self._source_of[effect.source].found(effect.generation, pairs)
         else:
             hash_at = journal.hash_at(effect.lane, effect.seq)
             self._events.append(Located(effect.lane, effect.seq, hash_at))

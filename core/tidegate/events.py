@@ -37,13 +37,34 @@ class Recovered(namedtuple("Recovered", ("state",))):
     state: "JournalState"
 
 
-class Arrived(namedtuple("Arrived", ("source", "generation", "messages"))):
-    """Messages came in on connection `generation` of `source`, in this order."""
+class Arrived(namedtuple("Arrived", ("source", "generation", "messages", "notes", "receipt"))):
+    """Messages came in on connection `generation` of `source`, in this order.
+
+    `notes` are (key, value) pairs that the source wants kept in the transaction of the messages; a
+    value of None deletes.  `receipt` is the source's handle for the whole arrival, whose messages
+    then have no tokens of their own; None where each message is acknowledged by itself.
+    """
 
     __slots__ = ()
     source: str
     generation: int
     messages: "list[Message]"
+    notes: "list[tuple[bytes, bytes | None]]"
+    receipt: object
+
+
+class Sought(namedtuple("Sought", ("source", "generation", "first", "stop", "count_max"))):
+    """A source wants its durable notes with `first` <= key < `stop`, `count_max` at most.
+
+    Without a journal nobody answers: the source asks again after `resume`.
+    """
+
+    __slots__ = ()
+    source: str
+    generation: int
+    first: bytes
+    stop: bytes
+    count_max: int
 
 
 class Stored(namedtuple("Stored", ("usage",))):
@@ -128,6 +149,6 @@ class Ticked(namedtuple("Ticked", ())):
 
 if TYPE_CHECKING:
     Event = (
-        Recovered | Arrived | Gathered | Stored | Fetched | Located | Failed | Answered
+        Recovered | Arrived | Sought | Gathered | Stored | Fetched | Located | Failed | Answered
         | Unanswered | ClockRead | Ticked
     )  # fmt: skip

@@ -13,7 +13,7 @@ from tidegate.delivery.line import Line
 from tidegate.delivery.schedule import Schedule, Window
 from tidegate.delivery.sender import Moment
 from tidegate.delivery.uplink import Uplink
-from tidegate.effects import Append, Pause, Report, Resume, Sync
+from tidegate.effects import Append, Pause, Report, Resume, Seek, Sync
 from tidegate.events import (
     Answered,
     Arrived,
@@ -23,13 +23,14 @@ from tidegate.events import (
     Gathered,
     Located,
     Recovered,
+    Sought,
     Stored,
     Unanswered,
 )
 from tidegate.records.clock import Clock
 from tidegate.records.topics import FilterMap
 from tidegate.store.admission import DEFAULT_LANE, Admission
-from tidegate.store.journal import OVERFLOW, TOO_LARGE, Booted, Spent
+from tidegate.store.journal import OVERFLOW, TOO_LARGE, Booted, Noted, Spent
 from tidegate.store.lane import Lane
 from tidegate.store.room import BLOCK, DROP_NEWEST, DROP_OLDEST, KEEP_RECORDS, Room
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tidegate.events import Event
     from tidegate.store.journal import Entry, JournalState
 
+LISTEN = "listen"  # The name of the one source behind all listeners of our own endpoint.
 REMEASURE_MS = 1000  # While sources are shut out no commit measures the room: the clock does.
 
 
@@ -76,6 +78,8 @@ class Gateway:
         self._admission = Admission(
             FilterMap(_lane_filters(settings)),
             [source.message_id.encode() for source in settings.sources],
+            # What a device retains at our own endpoint is new each time that it comes.
+            {source for source in sources if source != LISTEN},
         )
         self._remeasure_at_ms: int | None = None
         # By source: the latest connection that brought something, and the latest of which something
@@ -104,6 +108,8 @@ class Gateway:
             return []
         if isinstance(event, Stored):
             return self._stored(event, now_ms)
+        if isinstance(event, Sought):
+            return [Seek(event.source, event.generation, event.first, event.stop, event.count_max)]
         if isinstance(event, ClockRead):
             return self._clock_read(event, now_ms)
         return self._uplinked(event, now_ms) + self._remeasured(now_ms) + self._pump(now_ms)
@@ -169,31 +175,35 @@ class Gateway:
             # From connections that were dropped meanwhile: what was promised nothing comes again.
             self._barred = dict(self._seen)
             return []
-        in_turn = [self._in_turn(arrival) for arrival in arrivals]
-        arrived = self._admission.sort(in_turn, self.clock.boot.number)
+        in_turn = self._in_turn(arrivals)
+        refuses = self._full and self.room.overflow == DROP_NEWEST
+        arrived = self._admission.sort(in_turn, self.clock.boot.number, OVERFLOW if refuses else "")
         entries: list[Entry] = []
         for name, records in arrived.records:
             lane = self._lane(name)
-            if self._full and self.room.overflow == DROP_NEWEST:
-                entries.append(lane.refuse(len(records), OVERFLOW))
-            else:
-                entries.append(lane.admit(records))
+            entries.append(lane.refuse(len(records), OVERFLOW) if refuses else lane.admit(records))
         for name, count in arrived.too_large:
             entries.append(self._lane(name).refuse(count, TOO_LARGE))
+        # Kept though the messages are refused: a device that was promised its session has it.
+        entries.extend([Noted(one.source, one.notes) for one in in_turn if one.notes])
         effects: list[Effect] = [Append(entries), Sync()] if entries else []
-        effects.extend(arrived.acknowledgements)
+        effects.extend(arrived.answers)
         for name, count in arrived.too_large:
             fields: list[tuple[str, object]] = [("lane", name), ("count", count)]
             effects.append(Report("warning", "messages_too_large", fields))
         return effects
 
-    def _in_turn(self, arrival: "Arrived") -> "Arrived":
-        """Leave out what would overtake: earlier messages of this connection were not stored, and
+    def _in_turn(self, arrivals: "list[Arrived]") -> "list[Arrived]":
+        """Leave out what would overtake: earlier messages of its connection were not stored, and
         come again together with it [MQTT-4.6.0-1]."""
-        if arrival.generation > self._barred.get(arrival.source, 0):
-            return arrival
-        unpromised = [message for message in arrival.messages if message.token is None]
-        return Arrived(arrival.source, arrival.generation, unpromised)
+        in_turn = []
+        for arrival in arrivals:
+            if arrival.generation > self._barred.get(arrival.source, 0):
+                in_turn.append(arrival)
+            elif arrival.receipt is None:
+                unpromised = [message for message in arrival.messages if message.token is None]
+                in_turn.append(Arrived(arrival.source, arrival.generation, unpromised, [], None))
+        return in_turn
 
     def _lane(self, name: str) -> Lane:
         return next(lane for lane in self.lanes if lane.name == name)

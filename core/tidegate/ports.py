@@ -34,6 +34,15 @@ if TYPE_CHECKING:
             The check and the sending are one step: no connection may come between them.
             """
 
+        def refuse(self, generation: int, tokens: "list[object]", reason: str) -> None:
+            """Answer as `acknowledge` does, but the messages were dropped for want of room.
+
+            Nothing is left to do about them.  A source that cannot tell its client acknowledges.
+            """
+
+        def found(self, generation: int, pairs: "list[tuple[bytes, bytes]]") -> None:
+            """Take the notes that a `Sought` asked for; answers come in the order of asking."""
+
         def pause(self, reason: str) -> None:
             """Drop the connection and stay away until `resume`."""
 

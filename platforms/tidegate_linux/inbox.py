@@ -2,7 +2,8 @@
 
 Promises a bound on what waits: a source whose messages find it full waits in `put`, its socket is
 not read meanwhile, and so the pressure goes back to the broker.  Answers of a link are never held
-up; there are at most as many as requests in flight.
+up; there are at most as many as requests in flight.  Nor is an arrival with a receipt: its source
+bounds what it has not seen settled, and its thread serves all devices, so it must never wait here.
 """
 
 import threading
@@ -44,7 +45,8 @@ class Inbox:
         return self._stopped
 
     def put(self, event: "Event") -> None:
-        """Add an event; wait while there is no room for the messages that it brings.
+        """Add an event; wait while there is no room for the messages that it brings, unless it has
+        a receipt.
 
         After `stop` it is thrown away: what was not acknowledged comes again.
         """
@@ -55,9 +57,10 @@ class Inbox:
                     len(message.topic) + len(message.payload) + len(message.properties)
                     for message in event.messages
                 )
-                self._changed.wait_for(self._room_for(count, size))
-                self._waiting_messages += count
-                self._waiting_bytes += size + count * MESSAGE_OVERHEAD_BYTES
+                if event.receipt is None:
+                    self._changed.wait_for(self._room_for(count, size))
+                    self._waiting_messages += count
+                    self._waiting_bytes += size + count * MESSAGE_OVERHEAD_BYTES
                 self.messages += count
                 self.message_bytes += size
             if self._stopped:

@@ -81,7 +81,9 @@ class Way:
         reads = [data[at : at + part_bytes] for at in range(0, len(data), part_bytes)]
         events = stages.time(
             "source: MQTT read to messages",
-            lambda: [Arrived("source-1", 1, self.intake.feed(read, now_ms)) for read in reads],
+            lambda: [
+                Arrived("source-1", 1, self.intake.feed(read, now_ms), [], None) for read in reads
+            ],
         )
         stages.time("inbox", lambda: [self.inbox.put(event) for event in events])
         arrived = stages.time(

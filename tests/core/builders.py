@@ -1,6 +1,6 @@
 """Short ways to settings, messages, lanes and answers. Runs on CPython and MicroPython."""
 
-from tidegate.config.settings import read_gateway
+from tidegate.config.reading.gateway_reader import read_gateway
 from tidegate.delivery.chance import Chance
 from tidegate.events import Arrived, Message
 from tidegate.records.record import Record
@@ -80,9 +80,9 @@ def message(number, topic=b"site/a", **changes):
     return Message(*[fields[name] for name in names])
 
 
-def arrived(messages, source="source", generation=1):
+def arrived(messages, source="source", generation=1, notes=(), receipt=None):
     """Return what a source delivers."""
-    return Arrived(source, generation, list(messages))
+    return Arrived(source, generation, list(messages), list(notes), receipt)
 
 
 def lane_state(name="main", epoch=EPOCH):

@@ -17,6 +17,7 @@ from tidegate.store.journal import (
     Forgotten,
     JournalState,
     LaneState,
+    Noted,
     Released,
     Renewed,
     Spent,
@@ -33,6 +34,7 @@ class Medium:
         self.lane_names = list(lanes)
         self.boots = {}
         self.spent = Spent(0, 0)
+        self.notes = {}  # By (source, key).
         self.recent = []
         self.quarantine = []  # (lane, seq, payload)
         self.synced = 0  # How many entries are durable.
@@ -68,6 +70,9 @@ class Medium:
             self.boots[entry.boot.number] = entry.boot
         elif isinstance(entry, Spent):
             self.spent = entry
+        elif isinstance(entry, Noted):
+            for key, value in entry.notes:
+                self.notes[entry.source, key] = value
         else:
             if isinstance(entry, Admitted):
                 for record in entry.records:
@@ -235,6 +240,12 @@ class ScriptedJournal:
         self._meet(("hash_at", lane, seq))
         return self.medium.lanes[lane].hash_at(seq)
 
+    def notes(self, source, first, stop, count_max):
+        self._meet(("notes", source, first))
+        kept = [(key, value) for (of, key), value in self.medium.notes.items() if of == source]
+        found = [pair for pair in kept if first <= pair[0] < stop and pair[1] is not None]
+        return sorted(found)[:count_max]
+
     def usage(self):
         return Usage(self.medium.stored_bytes, self.medium.free_bytes)
 
@@ -263,6 +274,12 @@ class ScriptedSource:
 
     def acknowledge(self, generation, tokens):
         self.log.append(("acknowledge", self.name, generation, tokens))
+
+    def refuse(self, generation, tokens, reason):
+        self.log.append(("refuse", self.name, generation, tokens, reason))
+
+    def found(self, generation, pairs):
+        self.log.append(("found", self.name, generation, pairs))
 
     def pause(self, reason):
         self.generation = 0

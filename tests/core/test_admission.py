@@ -14,7 +14,7 @@ TOPIC = b"site/a"  # Of `message`.
 
 
 def admission(lanes=LANES, names=(b"id",)):
-    return Admission(FilterMap(lanes), list(names), recent_max=20, states_max=30)
+    return Admission(FilterMap(lanes), list(names), {"source", "one", "two"}, 20, 30)
 
 
 def payloads(one, messages):
@@ -29,7 +29,7 @@ def test_a_message_becomes_a_record_of_the_running_boot():
     result = admission().sort([arrived([one])], 5)
     assert result.records == [("main", [Record(5, 99, b"a/b", b"21", RETAIN | 2, properties)])]
     assert result.too_large == []
-    assert result.acknowledgements == [Acknowledge("source", 1, [7])]
+    assert result.answers == [Acknowledge("source", 1, [7])]
 
 
 def test_the_first_filter_that_matches_names_the_lane():
@@ -56,7 +56,7 @@ def test_each_lane_keeps_the_order_of_arrival():
         ("low", [2, 6]),
         ("main", [1, 4, 5, 100]),
     ]
-    assert result.acknowledgements == [
+    assert result.answers == [
         Acknowledge("one", 1, [0, 1, 2, 3, 4, 5, 6]),
         Acknowledge("two", 8, [100, 101]),
     ]
@@ -66,9 +66,9 @@ def test_what_asks_for_no_acknowledgement_gets_none():
     quiet = [message(number, token=None) for number in range(3)]
     result = admission().sort([arrived(quiet)], 1)
     assert len(result.records[0][1]) == 3
-    assert result.acknowledgements == []
+    assert result.answers == []
     result = admission().sort([arrived([quiet[0], message(9), quiet[1]])], 1)
-    assert result.acknowledgements == [Acknowledge("source", 1, [9])]
+    assert result.answers == [Acknowledge("source", 1, [9])]
 
 
 def test_a_copy_that_its_producer_named_is_acknowledged_and_skipped():
@@ -76,10 +76,10 @@ def test_a_copy_that_its_producer_named_is_acknowledged_and_skipped():
     first, copy = message(1, identity=b"x"), message(2, identity=b"x", payload=b"other")
     result = one.sort([arrived([first, copy, message(3, identity=b"y")])], 1)
     assert [record.ticks_ms for record in result.records[0][1]] == [1, 3]
-    assert result.acknowledgements == [Acknowledge("source", 1, [1, 2, 3])]
+    assert result.answers == [Acknowledge("source", 1, [1, 2, 3])]
     later = one.sort([arrived([message(4, identity=b"y")])], 1)
     assert later.records == []
-    assert later.acknowledgements == [Acknowledge("source", 1, [4])]
+    assert later.answers == [Acknowledge("source", 1, [4])]
 
 
 def test_one_name_on_two_topics_names_two_messages():
@@ -158,7 +158,7 @@ def test_a_retained_message_that_says_what_is_known_is_skipped():
         one_message = message(number, topic, payload=payload, flags=flags)
         result = one.sort([arrived([one_message])], 1)
         assert bool(result.records) == admitted, number
-        assert result.acknowledgements == [Acknowledge("source", 1, [number])]
+        assert result.answers == [Acknowledge("source", 1, [number])]
 
 
 def test_two_brokers_may_retain_different_states_of_one_topic():
@@ -210,4 +210,4 @@ def test_what_is_too_large_is_counted_and_acknowledged():
     result = admission().sort([arrived(messages)], 1)
     assert [(lane, len(found)) for lane, found in result.records] == [("main", 1)]
     assert result.too_large == [("alarm", 1), ("main", 2)]
-    assert result.acknowledgements == [Acknowledge("source", 1, [1, 2, 3, 3, 4])]
+    assert result.answers == [Acknowledge("source", 1, [1, 2, 3, 3, 4])]

@@ -278,7 +278,7 @@ def test_while_sources_are_away_the_room_is_measured_each_second():
     assert one.deadline_ms(now_ms) is None
 
 
-def test_a_full_journal_that_drops_the_newest_makes_gaps_and_acknowledges():
+def test_a_full_journal_that_drops_the_newest_makes_gaps_and_refuses():
     one, medium = gateway(journal("drop-newest"))
     gather(one, medium, message(1), message(2))
     effects = one.handle(Stored(FULL), 10)
@@ -286,7 +286,7 @@ def test_a_full_journal_that_drops_the_newest_makes_gaps_and_acknowledges():
     effects = gather(one, medium, message(3), message(4))
     entry = effects[0].entries[0]
     assert entry == Dropped("main", 3, 4, medium_hash(medium, 2), OVERFLOW, False)
-    assert kinds(effects) == ["Append", "Sync", "Acknowledge"]
+    assert kinds(effects) == ["Append", "Sync", "Refuse"]
     # Until a twentieth is free: room for one message is no reason to begin again.
     assert told(one.handle(Stored(Usage(960_000, 1 << 40)), 11)) == []
     assert kind_of(gather(one, medium, message(5))[0].entries[0]) == "Dropped"

@@ -50,6 +50,12 @@ class FaultyJournal:
         self._meet("hash_at")
         return self._journal.hash_at(lane, seq)
 
+    def notes(
+        self, source: str, first: bytes, stop: bytes, count_max: int
+    ) -> list[tuple[bytes, bytes]]:
+        self._meet("notes")
+        return self._journal.notes(source, first, stop, count_max)
+
     def usage(self) -> Usage:
         self._meet("usage")
         return self._journal.usage()

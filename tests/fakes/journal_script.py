@@ -17,6 +17,7 @@ from tidegate.store.journal import (
     Booted,
     Dropped,
     Forgotten,
+    Noted,
     Released,
     Renewed,
     Spent,
@@ -128,12 +129,20 @@ class Script:
 
     def _rare(self, state: LaneState) -> Entry:
         random = self._random
-        kind = random.randrange(4)
+        kind = random.randrange(5)
         if kind == 0:
             return Renewed(state.lane, f"{random.getrandbits(64):016x}")
         if kind == 1:
             return Spent(random.randrange(20000), random.randrange(1 << 40))
         if kind == 2:
+            return Noted(
+                random.choice(("listen", "other")),
+                [
+                    (random.randbytes(1), random.choice((None, b"", random.randbytes(60))))
+                    for _ in range(random.randint(1, 8))
+                ],
+            )
+        if kind == 3:
             self._boot += 1
         offset_ms = random.randrange(1 << 41)
         return Booted(Boot(self._boot, f"{self._boot:016x}", offset_ms, random.randrange(3)))

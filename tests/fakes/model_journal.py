@@ -27,6 +27,7 @@ from tidegate.store.journal import (
     Forgotten,
     JournalState,
     LaneState,
+    Noted,
     Released,
     Renewed,
     Spent,
@@ -59,6 +60,7 @@ class ModelDisk:
             self.lanes[lane] = _Lane(f"{number + 1:016x}")
         self.boots: dict[int, Boot] = {}
         self.spent = Spent(0, 0)
+        self.notes: dict[tuple[str, bytes], bytes] = {}
         self.quarantine: list[tuple[str, str, int, Record, str]] = []
         self.stored_bytes = 0
 
@@ -74,6 +76,8 @@ class ModelDisk:
             self.boots[entry.boot.number] = entry.boot
         elif isinstance(entry, Spent):
             self.spent = entry
+        elif isinstance(entry, Noted):
+            self._note(entry)
         elif isinstance(entry, Admitted):
             self.stored_bytes += self.lanes[entry.lane].admit(entry)
         elif isinstance(entry, Released):
@@ -95,6 +99,15 @@ class ModelDisk:
             kept.extend([record for _, record in reversed(newest)])
         kept.sort(key=lambda record: (record.boot, record.ticks_ms))
         return [(record.topic, record.properties) for record in kept[-self.recent_max :]]
+
+    def _note(self, entry: Noted) -> None:
+        for key, value in entry.notes:
+            before = self.notes.pop((entry.source, key), None)
+            if before is not None:
+                self.stored_bytes -= len(key) + len(before)
+            if value is not None:
+                self.notes[entry.source, key] = value
+                self.stored_bytes += len(key) + len(value)
 
     def _drop(self, entry: Dropped) -> None:
         lane = self.lanes[entry.lane]
@@ -137,6 +150,14 @@ class ModelJournal:
     def hash_at(self, lane: str, seq: int) -> int | None:
         self._check_alive()
         return self.disk.lanes[lane].hash_at(seq)
+
+    def notes(
+        self, source: str, first: bytes, stop: bytes, count_max: int
+    ) -> list[tuple[bytes, bytes]]:
+        self._check_alive()
+        kept = self.disk.notes.items()
+        found = [(key, value) for (of, key), value in kept if of == source and first <= key < stop]
+        return sorted(found)[:count_max]
 
     def usage(self) -> Usage:
         self._check_alive()

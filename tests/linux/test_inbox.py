@@ -8,7 +8,7 @@ from tidegate_linux.inbox import MESSAGE_OVERHEAD_BYTES, Inbox
 
 def arrived(count, size=0):
     message = Message(b"t", bytes(size), 1, b"", b"", 1, b"token")
-    return Arrived("source", 1, [message] * count)
+    return Arrived("source", 1, [message] * count, [], None)
 
 
 def answered(token=1):

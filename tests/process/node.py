@@ -8,7 +8,7 @@ import queue
 from pathlib import Path
 
 from fixtures.hub import TOKEN
-from tidegate.config.settings import read_gateway
+from tidegate.config.reading.gateway_reader import read_gateway
 from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.events import Arrived, Message
@@ -66,7 +66,7 @@ class Node:
             for number in range(self.admitted + 1, self.admitted + count + 1)
         ]
         self.admitted += count
-        self._engine.step([Arrived("source-1", 1, messages)], self.now_ms)
+        self._engine.step([Arrived("source-1", 1, messages, [], None)], self.now_ms)
         for _ in range(STEPS_MAX):
             if self.through == self.admitted:
                 return

@@ -76,6 +76,7 @@ class SimDisk(ModelDisk):
         other.in_flight = {}
         other._unsent = set(self._unsent)
         other.boots = dict(self.boots)
+        other.notes = dict(self.notes)
         other.quarantine = list(self.quarantine)
         return other
 
@@ -167,6 +168,12 @@ class SimJournal:
         found = self._journal.hash_at(lane, seq)
         self._process.crash_point("locate")
         return found
+
+    def notes(
+        self, source: str, first: bytes, stop: bytes, count_max: int
+    ) -> "list[tuple[bytes, bytes]]":
+        self._meet("notes")
+        return self._journal.notes(source, first, stop, count_max)
 
     def usage(self) -> Usage:
         self._meet("usage")

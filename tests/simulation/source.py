@@ -49,6 +49,12 @@ class SimSource:
         self._send_acknowledgements(tokens)
         process.crash_point("acknowledge")
 
+    def refuse(self, generation: int, tokens: list[object], reason: str) -> None:
+        self.acknowledge(generation, tokens)
+
+    def found(self, generation: int, pairs: list[tuple[bytes, bytes]]) -> None:
+        raise AssertionError("a broker's subscriber keeps no notes")
+
     def pause(self, reason: str) -> None:
         self._world.note(f"{self.name} paused: {reason}")
         self._is_paused = True
@@ -101,7 +107,7 @@ class SimSource:
                 self._uids[packet.packet_id] = publication.uid
             messages.append(self._message(packet))
         self._world.note(f"{self.name} #{self.generation} got {packets[0].publication.uid}…")
-        self._deliver(Arrived(self.name, self.generation, messages))
+        self._deliver(Arrived(self.name, self.generation, messages, [], None))
 
     def _message(self, packet: Packet) -> Message:
         publication = packet.publication

@@ -9,7 +9,7 @@ admitted, because a duplicate is better than a loss.
 from binascii import crc32
 from collections import deque, namedtuple
 
-from tidegate.effects import Acknowledge
+from tidegate.effects import Acknowledge, Refuse
 from tidegate.errors import ProtocolError
 from tidegate.limits import PAYLOAD_BYTES_MAX
 from tidegate.records.record import RETAIN, Record, unpack_properties
@@ -28,16 +28,16 @@ DEFAULT_LANE = "main"  # Takes every topic that no lane of the configuration nam
 STATES_MAX = 10_000
 
 
-class Sorted(namedtuple("Sorted", ("records", "too_large", "acknowledgements"))):
+class Sorted(namedtuple("Sorted", ("records", "too_large", "answers"))):
     """What arrived, by lane: (lane, records) and (lane, count of too large ones).
 
-    `acknowledgements` are due when all of it is durable.
+    `answers` to the sources are due when all of it is durable.
     """
 
     __slots__ = ()
     records: "list[tuple[str, list[Record]]]"
     too_large: "list[tuple[str, int]]"
-    acknowledgements: "list[Acknowledge]"
+    answers: "list[Acknowledge | Refuse]"
 
 
 class Admission:
@@ -47,10 +47,13 @@ class Admission:
         self,
         lane_of: "FilterMap",
         identity_names: "list[bytes]",
+        state_sources: "set[str]",
         recent_max: int = RECENT_MAX,
         states_max: int = STATES_MAX,
     ) -> None:
+        """`state_sources` repeat retained messages: brokers do, at each new subscription."""
         self._lane_of = lane_of
+        self._state_sources = state_sources
         self._recent_max = recent_max
         self._states_max = states_max
         self._identity_names = [name for name in identity_names if name]
@@ -74,41 +77,54 @@ class Admission:
                 if name in self._identity_names:
                     self._is_copy((topic, value))
 
-    def sort(self, arrivals: "list[Arrived]", boot: int) -> Sorted:
-        """Return what becomes of the messages in `arrivals`."""
+    def sort(self, arrivals: "list[Arrived]", boot: int, refusal: str = "") -> Sorted:
+        """Return what becomes of the messages in `arrivals`.
+
+        With a `refusal` there is no room: who brought records gets that answer, and where it can
+        tell its client, a copy that comes later is no copy.
+        """
         records: dict[str, list[Record]] = {}
         too_large: dict[str, int] = {}
-        acknowledgements = []
-        for arrival in arrivals:
-            tokens = []
-            source = arrival.source
+        answers: list[Acknowledge | Refuse] = []
+        # By topic: where its records go.  One look-up a message, whatever the lanes are.
+        places: dict[bytes, list[Record]] = {}
+        for source, generation, messages, _, receipt in arrivals:
+            tokens: list[object] = [] if receipt is None else [receipt]
+            repeats_states = source in self._state_sources
+            remembers = receipt is None or not refusal
+            brings = False
             # Taken apart at once: this runs for every message, and fields by name cost double.
-            for topic, payload, flags, properties, identity, ticks_ms, token in arrival.messages:
+            for topic, payload, flags, properties, identity, ticks_ms, token in messages:
                 if token is not None:
                     tokens.append(token)
-                if identity and self._is_copy((topic, identity)):
+                if identity and self._is_copy((topic, identity), remembers):
                     continue
-                lane = self._lane_of.find(topic) or DEFAULT_LANE
+                place = places.get(topic)
+                if place is None:
+                    lane = self._lane_of.find(topic) or DEFAULT_LANE
+                    place = places[topic] = records.setdefault(lane, [])
                 if len(payload) > PAYLOAD_BYTES_MAX:
+                    lane = self._lane_of.find(topic) or DEFAULT_LANE
                     too_large[lane] = too_large.get(lane, 0) + 1
                     continue
-                if self._repeats_state(source, topic, payload, flags):
+                if repeats_states and self._repeats_state(source, topic, payload, flags):
                     continue
-                record = Record(boot, ticks_ms, topic, payload, flags, properties)
-                if lane in records:
-                    records[lane].append(record)
-                else:
-                    records[lane] = [record]
-            if tokens:
-                acknowledgements.append(Acknowledge(source, arrival.generation, tokens))
-        by_lane = [(lane, records[lane]) for lane in sorted(records)]
-        return Sorted(by_lane, sorted(too_large.items()), acknowledgements)
+                brings = True
+                place.append(Record(boot, ticks_ms, topic, payload, flags, properties))
+            if tokens and brings and refusal:
+                answers.append(Refuse(source, generation, tokens, refusal))
+            elif tokens:
+                answers.append(Acknowledge(source, generation, tokens))
+        by_lane = [(lane, records[lane]) for lane in sorted(records) if records[lane]]
+        return Sorted(by_lane, sorted(too_large.items()), answers)
 
-    def _is_copy(self, identity: "tuple[bytes, bytes]") -> bool:
-        """Tell whether (topic, producer's name) is known; remember it."""
+    def _is_copy(self, identity: "tuple[bytes, bytes]", remembers: bool = True) -> bool:
+        """Tell whether (topic, producer's name) is known; remember it, unless told not to."""
         # By topic, because two devices may well count their messages from 1 each.
         if identity in self._known:
             return True
+        if not remembers:
+            return False
         if len(self._recent) == self._recent_max:
             self._known.discard(self._recent.popleft())
         self._recent.append(identity)

@@ -47,6 +47,15 @@ if TYPE_CHECKING:
         def hash_at(self, lane: str, seq: int) -> "int | None":
             """Return the running hash at `seq`, or None inside a gap and where it was forgotten."""
 
+        def notes(
+            self, source: str, first: bytes, stop: bytes, count_max: int
+        ) -> "list[tuple[bytes, bytes]]":
+            """Return synced notes of `source` with `first` <= key < `stop`, by key, verified.
+
+            At most `count_max`, and fewer only where there are no more.  A note that is not what
+            was stored is left out; what it said is lost, and no start fails for it (P5).
+            """
+
         def usage(self) -> "Usage":
             """Return what the journal takes and what is free; cheap enough for every commit."""
 
@@ -132,8 +141,20 @@ class Spent(namedtuple("Spent", ("day", "sent_bytes"))):
     sent_bytes: int
 
 
+class Noted(namedtuple("Noted", ("source", "notes"))):
+    """Notes that a source keeps for itself: (key, value) pairs; a value of None deletes the key.
+
+    The journal knows nothing of what they mean.  Of two with one key the later one counts.  A
+    segment log has no frame for them: no source of such a node keeps notes.
+    """
+
+    __slots__ = ()
+    source: str
+    notes: "list[tuple[bytes, bytes | None]]"
+
+
 if TYPE_CHECKING:
-    Entry = Admitted | Released | Dropped | Forgotten | Booted | Renewed | Spent
+    Entry = Admitted | Released | Dropped | Forgotten | Booted | Renewed | Spent | Noted
 
 EXPIRED = "expired"  # Delivered once, then forgotten; the receiver has lost it since.
 OVERFLOW = "overflow"

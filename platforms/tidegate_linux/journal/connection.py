@@ -11,7 +11,7 @@ import apsw
 
 from tidegate.errors import STORAGE_CORRUPT, STORAGE_IO, StorageError
 from tidegate_linux.journal.folder import JournalFolder
-from tidegate_linux.journal.schema import check_version, create_tables
+from tidegate_linux.journal.schema import check_version, create_tables, upgrade
 from tidegate_linux.journal.wal import PAGE_BYTES, is_damaged
 
 CACHE_KIB = 4096  # Of pages in memory; the backlog's size changes nothing in it (P6).
@@ -41,15 +41,17 @@ def connect(database: Path, limit_bytes: int, vfs: "str | None" = None) -> apsw.
         connection.pragma("cell_size_check", True)
         connection.pragma("temp_store", "MEMORY")  # A full /tmp is no reason to fail.
         connection.pragma("journal_size_limit", LOG_BYTES_MAX)
-        headroom_bytes = max(HEADROOM_BYTES, limit_bytes // HEADROOM_SHARE)
-        # Not stored in the database: set at every open.
-        connection.pragma("max_page_count", (limit_bytes + headroom_bytes) // PAGE_BYTES)
         frames_taken, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         if is_damaged(database.with_name(f"{database.name}-wal"), max(0, frames_taken)):
             raise StorageError(STORAGE_CORRUPT, "the log is damaged in front of its end")
         # After a failed sync this is what proves that the medium takes writes again.  A reader in
         # the way is no error: the log itself was synced.
         empty_log(connection)
+        # Before there is a limit: a journal that is above it must open as well (P5).
+        upgrade(connection)
+        headroom_bytes = max(HEADROOM_BYTES, limit_bytes // HEADROOM_SHARE)
+        # Not stored in the database: set at every open.
+        connection.pragma("max_page_count", (limit_bytes + headroom_bytes) // PAGE_BYTES)
     except BaseException:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.close()

@@ -8,7 +8,7 @@ calls `seq` is `row - lane.base`, so that a lane that goes on under a new epoch 
 A gap's `id` is that of its last number.  Why so: docs/decisions/0010-journal-key.md.
 
 SQLite does not notice bit rot.  Records are protected by the running hash, every other row that
-decides about records by a checksum in its column `seal`.
+decides about records, or that a source rests on, by a checksum in its column `seal`.
 
 Must change together: `VERSION`, the tables, `journal_lane` and `journal_reading`.
 """
@@ -20,7 +20,8 @@ from tidegate_linux.journal.errors import JournalError
 from tidegate_linux.journal.sql import seal_of
 
 APPLICATION_ID = 0x54444754  # "TDGT"; file(1) and we ourselves tell by it whose database this is.
-VERSION = 1
+VERSION = 2
+UPGRADABLE = (1,)  # Older versions, which `upgrade` makes this one.
 
 LANE_SHIFT = 48
 ROW_MASK = (1 << LANE_SHIFT) - 1
@@ -103,6 +104,14 @@ CREATE TABLE quarantine (
 );
 """
 
+# Keys in order and values beside them: a note is written, found and deleted in one tree.
+NOTES = """
+CREATE TABLE note (
+    source TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, seal INTEGER NOT NULL,
+    PRIMARY KEY (source, key)
+) WITHOUT ROWID;
+"""
+
 VIEWS = """
 CREATE VIEW status AS
 SELECT lane.lane,
@@ -149,10 +158,20 @@ FROM gap JOIN lane ON lane.number = gap.id >> 48;
 def create_tables(connection: apsw.Connection, node: str) -> None:
     """Make an empty database a journal, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(TABLES + VIEWS)
+    connection.execute(TABLES + NOTES + VIEWS)
     name = [("node", node), ("node_seal", seal_of(node))]
     connection.executemany("INSERT INTO meta VALUES (?, ?)", name)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def upgrade(connection: apsw.Connection) -> None:
+    """Make an older journal one of this version, in one transaction; it keeps all that it has."""
+    if connection.pragma("user_version") == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(NOTES)
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 
@@ -169,7 +188,7 @@ def check_version(connection: apsw.Connection) -> None:
             "give the node another data folder, or move that file away",
         )
     version = connection.pragma("user_version")
-    if version != VERSION:
+    if version != VERSION and version not in UPGRADABLE:
         raise JournalError(
             f"the journal has format {version}, this program knows format {VERSION}",
             "run the version of Tidegate that made it, or a newer one",

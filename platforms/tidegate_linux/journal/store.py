@@ -26,6 +26,7 @@ from tidegate.store.journal import (
     Dropped,
     Forgotten,
     JournalState,
+    Noted,
     Released,
     Renewed,
     Spent,
@@ -35,6 +36,7 @@ from tidegate_linux.journal.connection import empty_log
 from tidegate_linux.journal.errors import WORLD_ERRORS, storage_error
 from tidegate_linux.journal.folder import JournalFolder
 from tidegate_linux.journal.lane_rows import StoredLane, load_lanes
+from tidegate_linux.journal.note_rows import Notes, store_notes
 from tidegate_linux.journal.reading import (
     LaneAudit,
     audit_lane,
@@ -80,6 +82,7 @@ class SqliteJournal:
         self._limit_bytes = limit_bytes
         self._recent_max = recent_max
         self._lanes = load_lanes(connection)
+        self._notes = Notes()
         self._pending: list[Entry] = []
         self._failed = ""
         self._log_pages = 0
@@ -136,6 +139,21 @@ class SqliteJournal:
             return stored_hash(self._connection, self._lanes[lane], seq)
         except WORLD_ERRORS as error:
             raise self._given_up(error) from error
+
+    def notes(
+        self, source: str, first: bytes, stop: bytes, count_max: int
+    ) -> "list[tuple[bytes, bytes]]":
+        """Return synced notes, verified; see the port."""
+        self._check_alive()
+        try:
+            return self._notes.find(self._connection, source, first, stop, count_max)
+        except WORLD_ERRORS as error:
+            raise self._given_up(error) from error
+
+    @property
+    def notes_damaged(self) -> int:
+        """Return how many notes were found damaged since the journal was opened."""
+        return self._notes.damaged
 
     def usage(self) -> Usage:
         """Return what the journal takes and what is free.
@@ -202,6 +220,7 @@ class SqliteJournal:
     def _commit(self) -> None:
         connection = self._connection
         touched: dict[str, StoredLane] = {}
+        noted: list[Noted] = []
         connection.execute("BEGIN IMMEDIATE")
         for entry in self._pending:
             if isinstance(entry, Booted):
@@ -212,11 +231,14 @@ class SqliteJournal:
             elif isinstance(entry, Spent):
                 spent = (("spent_day", entry.day), ("spent_bytes", entry.sent_bytes))
                 connection.executemany("REPLACE INTO meta VALUES (?, ?)", spent)
+            elif isinstance(entry, Noted):
+                noted.append(entry)
             else:
                 touched[entry.lane] = lane = self._lanes[entry.lane]
                 _carry_out(connection, lane, entry)
         for lane in touched.values():
             lane.store(connection)
+        store_notes(connection, noted)
         connection.execute("COMMIT")
         self._pending = []
 

@@ -41,6 +41,7 @@ class TimedJournal:
         self.append = journal.append
         self.read = journal.read
         self.hash_at = journal.hash_at
+        self.notes = journal.notes
         self.usage = journal.usage
         self.close = journal.close
 

@@ -96,6 +96,13 @@ class MqttSource:
         if connection is not None and connection.generation == generation:
             connection.acknowledge(cast("list[bytes]", tokens))
 
+    def refuse(self, generation: int, tokens: "list[object]", reason: str) -> None:
+        """Acknowledge: a broker cannot be told, and would only send it again."""
+        self.acknowledge(generation, tokens)
+
+    def found(self, generation: int, pairs: "list[tuple[bytes, bytes]]") -> None:
+        """Take notes; this source keeps none."""
+
     def pause(self, reason: str) -> None:
         """Drop the connection and stay away until `resume`."""
         with self._lock:
@@ -188,7 +195,7 @@ class MqttSource:
             if connection is not self._connection or self._is_closing:
                 return
             if messages:
-                deliver(Arrived(self.name, connection.generation, messages))
+                deliver(Arrived(self.name, connection.generation, messages, [], None))
             self._reporter.looked(connection)
             if connection.is_subscribed and not is_told:
                 is_told = True
