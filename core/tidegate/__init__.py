@@ -7,8 +7,9 @@ What is where:
 
 - `engine`: runs a gateway on its `ports`; `events` go in, `effects` come out
 - `gateway`: composes the packages below into one state machine
-- `config`: every configuration key described once (`gateway_schema`, `hub_schema`), read into
-  `settings` by `reader`, `schema`, `checks`, `rules`, `secret`, `url`, `words`, `advice`
+- `config`: every configuration key described once (`gateway_schema`, `endpoint_schema`,
+  `hub_schema`), read into `settings` by `gateway_reader`, `hub_reader`, `sources`, `reader`,
+  `rules`, `schema`, `checks`, `secret`, `url`, `words`, `advice`
 - `records`: what is admitted, under which name, and when it was captured: `record`, `span`,
   `stream`, `clock`, `topics`, `text`
 - `store`: what becomes a record, the balance, and what must go when it is full: `admission`,

@@ -22,18 +22,20 @@ from tidegate.config.advice import advise_gateway, advise_hub
 from tidegate.config.checks import NAME_CHARACTERS_MAX, check_name, check_token
 from tidegate.config.gateway_schema import GATEWAY
 from tidegate.config.hub_schema import HUB
-from tidegate.config.reader import TEXT_CHARACTERS_MAX
-from tidegate.config.schema import PATH, SettingsError, Table
+from tidegate.config.reading.gateway_reader import read_gateway
+from tidegate.config.reading.hub_reader import check_tokens_differ, read_hub
+from tidegate.config.reading.reader import TEXT_CHARACTERS_MAX
+from tidegate.config.schema import PATH, SettingsError, Table, variant_of
 from tidegate.config.secret import Secret
 from tidegate.config.settings import (
+    LISTEN,
+    MQTT,
     GatewaySettings,
     HubNodeSettings,
     HubSettings,
+    ListenerSettings,
     SourceSettings,
     UplinkSettings,
-    check_tokens_differ,
-    read_gateway,
-    read_hub,
 )
 
 CONFIG_BYTES_MAX = 1 << 20  # A hundred times the sample; more is some other file.
@@ -64,9 +66,10 @@ def load_gateway(
         settings = read_gateway(file.tree, host_name())
         if not secrets:
             return settings, []
-        sources = tuple(
-            file.source(source, f"source[{index}]") for index, source in enumerate(settings.sources)
-        )
+        paths = settings.source_paths(MQTT)
+        sources = tuple(map(file.source, settings.sources, paths))
+        for listener, place in zip(settings.listeners, settings.source_paths(LISTEN), strict=True):
+            file.check_tls_files(listener, place)
         uplink = None if settings.uplink is None else file.uplink(settings.uplink)
     except SettingsError as error:
         raise file.error(error) from None
@@ -125,7 +128,7 @@ class _File:
 
     def source(self, source: SourceSettings, path: str) -> SourceSettings:
         """Return the source with its password."""
-        self._check_tls_files(source, path)
+        self.check_tls_files(source, path)
         password = self._secret(
             path, "password", source.password, source.password_file, source.password_env
         )
@@ -133,7 +136,7 @@ class _File:
 
     def uplink(self, uplink: UplinkSettings) -> UplinkSettings:
         """Return the uplink with its token."""
-        self._check_tls_files(uplink, "uplink")
+        self.check_tls_files(uplink, "uplink")
         return uplink._replace(token=self._token("uplink", uplink))
 
     def node(self, node: HubNodeSettings, path: str) -> HubNodeSettings:
@@ -181,7 +184,10 @@ class _File:
             raise SettingsError(key, problem, f"put nothing but the {name} there")
         return Secret(text)
 
-    def _check_tls_files(self, given: SourceSettings | UplinkSettings, path: str) -> None:
+    def check_tls_files(
+        self, given: SourceSettings | ListenerSettings | UplinkSettings, path: str
+    ) -> None:
+        """Look whether the files for TLS can be read, and the key by us alone."""
         files = (
             ("ca_file", given.ca_file),
             ("cert_file", given.cert_file),
@@ -275,7 +281,7 @@ def _anchor(table: Table, tree: object, folder: Path) -> None:
     for each in tree if isinstance(tree, list) else [tree]:
         if not isinstance(each, dict):
             continue
-        for key in table.keys:
+        for key in variant_of(table, each).keys:
             value = each.get(key.name)
             if key.kind == PATH and isinstance(value, str) and value:
                 each[key.name] = str(folder / value)

@@ -54,6 +54,8 @@ def _table_lines(table: Table, path: str) -> list[str]:
         lines += _key_lines(key, off)
     for inner in table.tables:
         lines += _table_lines(inner, path)
+    for _, variant in table.variants:
+        lines += _table_lines(variant, path.removesuffix(table.name).rstrip("."))
     return lines
 
 

@@ -1,7 +1,8 @@
 """What is allowed and unwise is warned about, and what is wise is not."""
 
 from tidegate.config.advice import advise_gateway, advise_hub
-from tidegate.config.settings import read_gateway, read_hub
+from tidegate.config.reading.gateway_reader import read_gateway
+from tidegate.config.reading.hub_reader import read_hub
 
 TOKEN = "9f86d081884c7d65"
 
@@ -61,3 +62,28 @@ def test_a_hub_is_warned_about_plaintext_and_weak_tokens():
     plaintext, token = advise_hub(read_hub({"hub": hub}))
     assert plaintext.startswith("hub.url: is plaintext for other hosts")
     assert token == "hub.node[1].token: is one that everybody tries first"
+
+
+def listener_warnings(url, **keys):
+    """Return the warnings about a listener that is the second source."""
+    listener = {"type": "listen", "url": url}
+    listener.update(keys)
+    source = {"type": "mqtt", "url": "mqtt://127.0.0.1", "topics": ["a"]}
+    uplink = {"type": "http", "url": "http://127.0.0.1", "token": TOKEN}
+    return advise_gateway(read_gateway({"source": [source, listener], "uplink": uplink}))
+
+
+def test_a_listener_that_is_exposed_is_warned_about():
+    tls = {"cert_file": "c", "key_file": "k"}
+    assert listener_warnings("mqtt://127.0.0.1") == []
+    assert listener_warnings("mqtts://0.0.0.0", **tls) == []
+    (warning,) = listener_warnings("mqtt://0.0.0.0")
+    assert warning.startswith("source[1].url: clients send messages and passwords to 0.0.0.0 in p")
+    (warning,) = listener_warnings("mqtts://0.0.0.0", anonymous=True, **tls)
+    assert warning.startswith("source[1].anonymous: anybody who reaches 0.0.0.0 can publish")
+    (stronger,) = listener_warnings("ws://0.0.0.0", anonymous=True)
+    assert stronger.startswith("source[1].anonymous: anybody who reaches 0.0.0.0 can publish")
+    assert "anybody on the way can read and change it; use wss://" in stronger
+    mutual = {"certificate_login": "required", "ca_file": "ca", "anonymous": True}
+    mutual.update(tls)
+    assert listener_warnings("mqtts://0.0.0.0", **mutual) == []

@@ -2,7 +2,7 @@
 
 from support import raises
 from tidegate.config import schema
-from tidegate.config.reader import TEXT_CHARACTERS_MAX, read_table
+from tidegate.config.reading.reader import TEXT_CHARACTERS_MAX, read_table
 from tidegate.config.schema import SettingsError
 
 

@@ -3,7 +3,7 @@
 from collections import namedtuple
 
 from support import raises
-from tidegate.config.rules import check_tls, first_of, one_of
+from tidegate.config.reading.rules import check_tls, first_of, one_of
 from tidegate.config.schema import SettingsError
 from tidegate.config.url import parse_url
 

@@ -23,7 +23,7 @@ KINDS = (
 def all_tables(table):
     """Return the table and all in it."""
     found = [table]
-    for inner in table.tables:
+    for inner in table.tables + tuple([variant for _, variant in table.variants]):
         found = found + all_tables(inner)
     return found
 
@@ -72,7 +72,7 @@ def test_numbers_say_their_unit_in_their_name():
         if key.kind == schema.BYTES:
             assert "bytes" in key.name, where
         if key.kind == schema.DURATION_S:
-            assert key.name.endswith("_s"), where
+            assert key.name.endswith("_s") or key.name.endswith("_s_max"), where
 
 
 def test_later_choices_are_told_from_present_ones():
@@ -85,3 +85,21 @@ def test_an_error_says_which_key_what_and_what_to_do():
     assert (error.path, error.problem, error.hint) == ("a.b", "is wrong", "do right")
     assert str(error) == "a.b: is wrong"
     assert str(SettingsError("", "is wrong", "")) == "is wrong"
+
+
+def test_the_type_of_a_table_decides_its_keys():
+    usual = schema.table_list(
+        "t", 0, 9, (schema.text("type", "", "h"), schema.text("a", "", "h")), "h"
+    )
+    other = schema.table_list(
+        "t", 0, 9, (schema.text("type", "", "h"), schema.text("b", "", "h")), "h"
+    )
+    both = schema.with_variants(usual, ("other", other))
+    assert both.foreign == ("b",)
+    for tree, names in (
+        ({}, ["type", "a"]),
+        ({"type": "other"}, ["type", "b"]),
+        (5, ["type", "a"]),
+    ):
+        assert [key.name for key in schema.variant_of(both, tree).keys] == names
+    assert schema.variant_of(both, {"type": "other"}).foreign == ("a",)

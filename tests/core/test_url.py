@@ -3,7 +3,7 @@
 from support import raises
 from tidegate.config.url import PORTS, is_loopback, is_tls, parse_url
 
-SCHEMES = ("mqtt", "mqtts", "http", "https")
+SCHEMES = ("mqtt", "mqtts", "http", "https", "ws", "wss")
 
 # text, as text again, username, password
 GOOD = (
@@ -123,4 +123,4 @@ def test_loopback_is_known():
 
 def test_tls_is_told_by_the_scheme():
     for scheme in PORTS:
-        assert is_tls(parse_url(scheme + "://h", SCHEMES)) == (scheme[-1] == "s")
+        assert is_tls(parse_url(scheme + "://h", SCHEMES)) == (scheme in ("mqtts", "https", "wss"))

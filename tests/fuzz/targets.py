@@ -11,8 +11,9 @@ import tomllib
 import zlib
 from pathlib import Path
 
+from tidegate.config.reading.gateway_reader import read_gateway
+from tidegate.config.reading.hub_reader import read_hub
 from tidegate.config.schema import SettingsError
-from tidegate.config.settings import read_gateway, read_hub
 from tidegate.config.url import parse_url
 from tidegate.delivery.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, parse_retry_after
 from tidegate.errors import ProtocolError

@@ -7,8 +7,9 @@ import pytest
 
 from fixtures.batches import Node
 from fixtures.hub import HubProcess
+from tidegate.config.reading.hub_reader import read_hub
 from tidegate.config.secret import Secret
-from tidegate.config.settings import HubNodeSettings, read_hub
+from tidegate.config.settings import HubNodeSettings
 from tidegate_hub.errors import HubError
 from tidegate_hub.serve import run_hub, token_book
 from tidegate_hub.tokens import token_digest

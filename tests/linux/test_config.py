@@ -223,3 +223,24 @@ def test_a_path_through_a_file_says_why(write):
     write("", "plain")
     what, _ = refusal(load_gateway, write("", "plain") / "x.toml")
     assert what == "cannot be read: not a directory"
+
+
+def test_a_listener_is_loaded_with_its_files(write, tmp_path):
+    for name in ("cert.pem", "key.pem"):
+        write("x", name)
+    text = """
+[[source]]
+type = "listen"
+url = "mqtts://0.0.0.0"
+cert_file = "cert.pem"
+key_file = "key.pem"
+[endpoint]
+users_file = "people"
+"""
+    settings, _ = load_gateway(write(text))
+    assert Path(settings.listeners[0].key_file) == tmp_path / "key.pem"
+    assert Path(settings.endpoint.users_file) == tmp_path / "people"
+    (tmp_path / "key.pem").chmod(0o644)
+    assert any("key.pem: holds a secret" in line for line in load_gateway(write(text))[1])
+    (tmp_path / "key.pem").unlink()
+    assert "source[0].key_file" in refusal(load_gateway, write(text))[0]

@@ -103,7 +103,7 @@ def test_each_wrong_gateway_gets_its_one_error(write, tmp_path, addition, expect
 
 # What is added to a good source, or replaces a line of it, and how the error goes on.
 WRONG_SOURCES = (
-    ("type", "type = 'listen'", 'type: "listen" is not in this version yet'),
+    ("type", "type = 'listen'\nclient_id = 'a'", 'client_id: is for another type than "listen"'),
     ("type", "", "type: is missing"),
     ("url", "", "url: is missing"),
     ("url", "url = ''", "url: is empty"),

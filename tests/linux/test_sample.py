@@ -8,7 +8,8 @@ import pytest
 
 from tidegate.config.gateway_schema import GATEWAY
 from tidegate.config.hub_schema import HUB
-from tidegate.config.settings import read_gateway, read_hub
+from tidegate.config.reading.gateway_reader import read_gateway
+from tidegate.config.reading.hub_reader import read_hub
 from tidegate_linux import sample
 
 FOLDER = Path(__file__).resolve().parents[2] / "packaging" / "config"
@@ -29,6 +30,8 @@ def tables_in(table, tree):
         value = tree[inner.name]
         first = value[0] if inner.many else value
         yield inner, first
+        for index, (_, variant) in enumerate(inner.variants):
+            yield variant, value[index + 1]
         yield from tables_in(inner, first)
 
 
@@ -59,11 +62,17 @@ def test_the_sample_shows_every_key_with_its_default(name, render, schema, read)
 def test_switching_everything_on_changes_nothing(name, render, schema, read):
     before = read(tomllib.loads(render()))
     tree = tomllib.loads(SWITCHED_OFF.sub("", render()))
-    example_lane = tree.pop("lane", None)
+    lanes, access, listeners = tree.pop("lane", None), tree.pop("access", None), []
+    if "source" in tree:
+        listeners = tree["source"][1:]
+        del tree["source"][1:]
     assert read(tree) == before
-    if example_lane is not None:
-        tree["lane"] = example_lane
-        assert [lane.name for lane in read(tree).lanes] == ["alarm", "main"]
+    if listeners:
+        tree.update(lane=lanes, access=access, source=listeners)
+        switched_on = read(tree)
+        assert [lane.name for lane in switched_on.lanes] == ["alarm", "main"]
+        assert [listener.url.port for listener in switched_on.listeners] == [1883]
+        assert [rule.users for rule in switched_on.access] == [("sensor-*",)]
 
 
 @each_sample

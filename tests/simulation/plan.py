@@ -7,7 +7,8 @@ get far enough to meet the others.
 from random import Random
 from typing import Any, NamedTuple
 
-from tidegate.config.settings import GatewaySettings, read_gateway
+from tidegate.config.reading.gateway_reader import read_gateway
+from tidegate.config.settings import GatewaySettings
 
 POISON = b"poison"  # A payload that says so is refused by the receiver, always.
 BIG_BYTES = 3000  # Payload of a record that is over the receiver's limit, where it has a small one.

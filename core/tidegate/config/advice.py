@@ -4,6 +4,7 @@ Promises to say only what can be known from the settings alone, and never to quo
 only a look at files, brokers and the hub can tell is the platform's to add.
 """
 
+from tidegate.config.settings import LISTEN, MQTT
 from tidegate.config.url import is_loopback, is_tls
 from tidegate.records.topics import overlap
 from tidegate.store.admission import RECENT_MAX
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidegate.config.secret import Secret
-    from tidegate.config.settings import GatewaySettings, HubSettings
+    from tidegate.config.settings import GatewaySettings, HubSettings, ListenerSettings
     from tidegate.config.url import Url
 
 TOKEN_CHARACTERS_MIN = 16  # As hex digits 64 bits, beyond guessing over a network.
@@ -25,8 +26,7 @@ _COMMON = ("admin", "changeme", "default", "example", "hunter2", "password", "se
 def advise_gateway(settings: "GatewaySettings") -> "list[str]":
     """Return the warnings about a gateway's settings."""
     warnings = []
-    for index, source in enumerate(settings.sources):
-        path = f"source[{index}]"
+    for path, source in zip(settings.source_paths(MQTT), settings.sources):
         warnings += _plaintext(f"{path}.url", source.url, "messages and the login")
         if source.protocol == "5" and source.session_expiry_s < SESSION_EXPIRY_S_MIN:
             warnings.append(
@@ -39,6 +39,8 @@ def advise_gateway(settings: "GatewaySettings") -> "list[str]":
                 + "message_id finds no copies"
             )
         warnings += _overlap(path, source.topics)
+    for path, listener in zip(settings.source_paths(LISTEN), settings.listeners):
+        warnings += _exposed(path, listener)
     if settings.uplink is None:
         warnings.append("uplink: is missing; messages are held and go nowhere")
     else:
@@ -65,6 +67,30 @@ def _plaintext(path: str, url: "Url", what: str) -> "list[str]":
     if is_tls(url) or is_loopback(url.host):
         return []
     return [f"{path}: sends {what} to {url.host} in plaintext; use {url.scheme}s://"]
+
+
+def _exposed(path: str, listener: "ListenerSettings") -> "list[str]":
+    """Warn about a listener that lets in, or lets listen, whoever reaches this host."""
+    url = listener.url
+    if is_loopback(url.host):
+        return []
+    if listener.anonymous and not is_tls(url):
+        return [
+            f"{path}.anonymous: anybody who reaches {url.host} can publish and subscribe without "
+            + f"a name, and anybody on the way can read and change it; use {url.scheme}s:// and "
+            + "tidegate user add"
+        ]
+    if listener.anonymous and listener.certificate_login != "required":
+        return [
+            f"{path}.anonymous: anybody who reaches {url.host} can publish and subscribe without "
+            + "a name; use tidegate user add"
+        ]
+    if not is_tls(url):
+        return [
+            f"{path}.url: clients send messages and passwords to {url.host} in plaintext; "
+            + f"use {url.scheme}s://"
+        ]
+    return []
 
 
 def _overlap(path: str, topics: "Sequence[str]") -> "list[str]":

@@ -92,6 +92,21 @@ def check_listener(url: "Url") -> None:
         raise ValueError("has more than a host and a port in it")
 
 
+def check_endpoint(url: "Url") -> None:
+    """Raise `ValueError` when devices cannot be listened for at `url`; port 0 is any free one."""
+    if url.username or url.password:
+        raise ValueError("has a user name or a password in it; users have a file of their own")
+    if url.path and url.scheme not in ("ws", "wss"):
+        raise ValueError("has a path, which only ws:// and wss:// know")
+
+
+def check_plain_filter(text: str) -> None:
+    """Raise `ValueError` when `text` is not a topic filter, or a shared one."""
+    check_topic_filter(text)
+    if text.startswith("$share/"):
+        raise ValueError("is a shared one; write the filter in it")
+
+
 def check_database(text: str) -> None:
     """Raise `ValueError` when `text` is not the URL of a database that the hub knows."""
     dialect, separator, _ = text.partition("://")

@@ -3,7 +3,7 @@
 This is the one place where a key's name, default, bounds and help stand: the reader, the sample
 file packaging/config/gateway.toml and the errors are all made from it.  A help is one sentence as
 the hint of an error has it: lower case, no full stop.  What one key demands of another is in
-`settings`.
+`reading`.
 """
 
 from tidegate.config.checks import (
@@ -17,6 +17,7 @@ from tidegate.config.checks import (
     check_topic_filter,
     check_window,
 )
+from tidegate.config.endpoint_schema import ACCESS, ENDPOINT, FILTERS_MAX, LISTENER, SOURCES_MAX
 from tidegate.config.schema import (
     BYTES,
     DURATION_S,
@@ -34,12 +35,11 @@ from tidegate.config.schema import (
     text,
     texts,
     url,
+    with_variants,
 )
 from tidegate.delivery.schedule import WINDOWS_MAX
 from tidegate.limits import BATCH_BYTES_MAX, BATCH_RECORDS_MAX, LANES_MAX
 
-SOURCES_MAX = 16  # Each source is a connection and a thread.
-FILTERS_MAX = 1000  # All of a source's filters go into one SUBSCRIBE.
 STORAGE_BYTES_MAX = 1 << 50  # More than any disk; keeps sums within 64 bits.
 SESSION_EXPIRY_S_MAX = 0xFFFFFFFF  # Four bytes; this value means never [MQTT-3.1.2.11.2].
 # So that each request ends within `PROBE_MS_MAX`, after which a line counts its probe as lost.
@@ -64,7 +64,7 @@ NODE = table(
     "the gateway itself",
 )
 
-SOURCE = table_list(
+_BROKER = table_list(
     "source",
     1,
     SOURCES_MAX,
@@ -72,8 +72,8 @@ SOURCE = table_list(
         choice(
             "type",
             None,
-            ("mqtt", LATER + "listen"),
-            "what it is: mqtt subscribes to a broker",
+            ("mqtt", "listen"),
+            "what it is: mqtt subscribes to a broker, listen is one itself",
             "mqtt",
         ),
         url(
@@ -129,8 +129,10 @@ SOURCE = table_list(
             "the MQTT 5 user property that names a message on its topic; its copies are left out",
         ),
     ),
-    "where messages come from; write [[source]] again for each further one",
+    "where messages come from; write [[source]] again for each further one, of either type",
 )
+
+SOURCE = with_variants(_BROKER, ("listen", LISTENER))
 
 LANE = table_list(
     "lane",
@@ -295,4 +297,6 @@ LOG = table(
     "what is written to standard error",
 )
 
-GATEWAY = table("", (), "a gateway", (NODE, SOURCE, LANE, JOURNAL, UPLINK, STATUS, LOG))
+GATEWAY = table(
+    "", (), "a gateway", (NODE, SOURCE, ENDPOINT, ACCESS, LANE, JOURNAL, UPLINK, STATUS, LOG)
+)

@@ -25,6 +25,7 @@ CHOICE = "choice"
 TEXTS = "list of texts"
 URL = "URL"
 
+UNSET = ""  # The default of a truth that hangs on other keys.
 LATER = "later:"  # Before a choice that this version knows only by name.
 
 NUMBERS = (INTEGER, BYTES, DURATION_S)
@@ -55,11 +56,18 @@ class Key(
     help: str
 
 
-class Table(namedtuple("Table", ("name", "many", "least", "most", "keys", "tables", "help"))):
+class Table(
+    namedtuple(
+        "Table",
+        ("name", "many", "least", "most", "keys", "tables", "help", "variants", "foreign"),
+    )
+):
     """A table of keys, which may hold further tables.
 
     With `many` it is a list of such tables, `least` to `most` of them.  Without, it may be left
     out: with `least` 1 all its keys then have their defaults, with `least` 0 there is none of it.
+    `variants` are (type, table): what one of the list looks like whose key "type" says so.
+    `foreign` are the keys that such a sister has and this one has not.
     """
 
     __slots__ = ()
@@ -70,6 +78,8 @@ class Table(namedtuple("Table", ("name", "many", "least", "most", "keys", "table
     keys: "tuple[Key, ...]"
     tables: "tuple[Table, ...]"
     help: str
+    variants: "tuple[tuple[str, Table], ...]"
+    foreign: "tuple[str, ...]"
 
 
 class SettingsError(Exception):
@@ -123,6 +133,11 @@ def boolean(name: str, default: bool, help: str) -> Key:
     return Key(name, BOOLEAN, default, 0, 0, (), None, None, help)
 
 
+def boolean_or_unset(name: str, example: bool, help: str) -> Key:
+    """Make a key that is true or false, and `UNSET` when it is not given."""
+    return Key(name, BOOLEAN, UNSET, 0, 0, (), None, example, help)
+
+
 def choice(
     name: str,
     default: "str | None",
@@ -140,7 +155,7 @@ def texts(
     least: int,
     most: int,
     help: str,
-    check: "Callable[[str], object]",
+    check: "Callable[[str], object] | None",
     example: "tuple[str, ...] | None" = None,
 ) -> Key:
     """Make a key of a list of texts; `check` sees each of them."""
@@ -161,17 +176,52 @@ def url(
 
 def table(name: str, keys: "tuple[Key, ...]", help: str, tables: "tuple[Table, ...]" = ()) -> Table:
     """Make a table that may be left out, which leaves its keys at their defaults."""
-    return Table(name, False, 1, 1, keys, tables, help)
+    return Table(name, False, 1, 1, keys, tables, help, (), ())
 
 
 def optional_table(name: str, keys: "tuple[Key, ...]", help: str) -> Table:
     """Make a table that may be left out, and then there is no such thing."""
-    return Table(name, False, 0, 1, keys, (), help)
+    return Table(name, False, 0, 1, keys, (), help, (), ())
 
 
 def table_list(name: str, least: int, most: int, keys: "tuple[Key, ...]", help: str) -> Table:
     """Make a table of which there may be several."""
-    return Table(name, True, least, most, keys, (), help)
+    return Table(name, True, least, most, keys, (), help, (), ())
+
+
+def with_variants(first: Table, *others: "tuple[str, Table]") -> Table:
+    """Make a list of tables whose key "type" decides which keys it has; the first is the usual."""
+    every = [
+        key.name for table in (first,) + tuple([table for _, table in others]) for key in table.keys
+    ]
+    variants = tuple([(word, _among(table, every, ())) for word, table in others])
+    return _among(first, every, variants)
+
+
+def variant_of(table: Table, tree: object) -> Table:
+    """Return the table that a tree in the list has the type of."""
+    if isinstance(tree, dict):
+        for word, variant in table.variants:
+            if tree.get("type") == word:
+                return variant
+    return table
+
+
+def _among(table: Table, every: "list[str]", variants: "tuple[tuple[str, Table], ...]") -> Table:
+    """Return the table as one of several whose keys are `every`."""
+    own = [key.name for key in table.keys]
+    foreign = tuple([name for name in every if name not in own])
+    return Table(
+        table.name,
+        table.many,
+        table.least,
+        table.most,
+        table.keys,
+        table.tables,
+        table.help,
+        variants,
+        foreign,
+    )
 
 
 def known_choices(key: Key) -> "tuple[list[str], list[str]]":

@@ -1,32 +1,19 @@
-"""The settings of a gateway and of a hub: plain records, read from a tree of plain values.
+"""The settings of a gateway and of a hub: plain records; `reading` makes them.
 
-Promises that what it returns is complete and consistent: every default is filled in, every value
-checked, and what one key demands of another too.  Raises `SettingsError` for the first thing wrong.
-Leaves to the platform to parse the file, to read the secrets and files that keys name, and to say
-what a relative path is relative to.
+Where a value stands in a record is decided by the schema's order.
 """
 
 from collections import namedtuple
 
-from tidegate.config.gateway_schema import GATEWAY, UPLINK
-from tidegate.config.hub_schema import HUB
-from tidegate.config.reader import read_table
-from tidegate.config.rules import check_tls, first_of, one_of
-from tidegate.config.schema import SettingsError
 from tidegate.config.secret import Secret
 from tidegate.config.url import Url
-from tidegate.config.words import shown
-from tidegate.delivery.schedule import parse_window
-from tidegate.limits import LANES_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
     from tidegate.delivery.schedule import Window
 
-MAIN_LANE = "main"  # Takes what no other lane takes, so there always is one.
+MQTT = "mqtt"  # The types of [[source]]: a broker to subscribe to,
+LISTEN = "listen"  # and a place where devices connect.
 
 
 class NodeSettings(namedtuple("NodeSettings", ("name", "data"))):
@@ -82,6 +69,101 @@ class SourceSettings(
     cert_file: str
     key_file: str
     message_id: str
+
+
+class ListenerSettings(
+    namedtuple(
+        "ListenerSettings",
+        (
+            "url",
+            "topics",
+            "anonymous",
+            "certificate_login",
+            "ca_file",
+            "cert_file",
+            "key_file",
+            "message_id",
+        ),
+    )
+):
+    """A place where devices connect; what of it goes up, and who is let in.
+
+    `certificate_login` is "off", "optional" or "required".
+    """
+
+    __slots__ = ()
+    url: Url
+    topics: "tuple[str, ...]"
+    anonymous: bool
+    certificate_login: str
+    ca_file: str
+    cert_file: str
+    key_file: str
+    message_id: str
+
+
+class EndpointSettings(
+    namedtuple(
+        "EndpointSettings",
+        (
+            "users_file",
+            "packet_bytes_max",
+            "topic_bytes_max",
+            "topic_levels_max",
+            "connections_max",
+            "sessions_max",
+            "receive_maximum",
+            "inflight_max",
+            "subscriptions_max",
+            "queue_messages_max",
+            "queue_bytes_max",
+            "retained_messages_max",
+            "retained_bytes_max",
+            "messages_per_s_max",
+            "bytes_per_s_max",
+            "topic_alias_max",
+            "session_expiry_s_max",
+            "keepalive_s_max",
+            "connect_timeout_s",
+            "login_failures_per_minute",
+            "sys_interval_s",
+        ),
+    )
+):
+    """The bounds of the broker behind all listeners; `endpoint_schema` says what each bounds."""
+
+    __slots__ = ()
+    users_file: str
+    packet_bytes_max: int
+    topic_bytes_max: int
+    topic_levels_max: int
+    connections_max: int
+    sessions_max: int
+    receive_maximum: int
+    inflight_max: int
+    subscriptions_max: int
+    queue_messages_max: int
+    queue_bytes_max: int
+    retained_messages_max: int
+    retained_bytes_max: int
+    messages_per_s_max: int
+    bytes_per_s_max: int
+    topic_alias_max: int
+    session_expiry_s_max: int
+    keepalive_s_max: int
+    connect_timeout_s: int
+    login_failures_per_minute: int
+    sys_interval_s: int
+
+
+class AccessSettings(namedtuple("AccessSettings", ("users", "client_ids", "publish", "subscribe"))):
+    """What some users and client ids (patterns with *) may do, as topic filters with %u and %c."""
+
+    __slots__ = ()
+    users: "tuple[str, ...]"
+    client_ids: "tuple[str, ...]"
+    publish: "tuple[str, ...]"
+    subscribe: "tuple[str, ...]"
 
 
 class LaneSettings(namedtuple("LaneSettings", ("name", "topics", "urgent"))):
@@ -170,23 +252,45 @@ class LogSettings(namedtuple("LogSettings", ("format", "level"))):
 
 class GatewaySettings(
     namedtuple(
-        "GatewaySettings", ("node", "sources", "lanes", "journal", "uplink", "status", "log")
+        "GatewaySettings",
+        (
+            "node",
+            "sources",
+            "listeners",
+            "endpoint",
+            "access",
+            "lanes",
+            "journal",
+            "uplink",
+            "status",
+            "log",
+            "source_types",
+        ),
     )
 ):
     """All of a gateway's settings.
 
-    `lanes` are in the order of their priority and always hold the main one; `uplink` is None for a
-    gateway that only holds.
+    `sources` are the [[source]] tables of type "mqtt", `listeners` those of type "listen", and
+    `source_types` has the types of all of them as they stand in the file.  `lanes` are in the order
+    of their priority and always hold the main one; `uplink` is None for a gateway that only holds.
     """
 
     __slots__ = ()
     node: NodeSettings
     sources: "tuple[SourceSettings, ...]"
+    listeners: "tuple[ListenerSettings, ...]"
+    endpoint: EndpointSettings
+    access: "tuple[AccessSettings, ...]"
     lanes: "tuple[LaneSettings, ...]"
     journal: JournalSettings
     uplink: "UplinkSettings | None"
     status: StatusSettings
     log: LogSettings
+    source_types: "tuple[str, ...]"
+
+    def source_paths(self, type: str) -> "list[str]":
+        """Return where the sources of a type stand, such as "source[1]", in their order."""
+        return [f"source[{index}]" for index, each in enumerate(self.source_types) if each == type]
 
 
 class HubNodeSettings(
@@ -216,139 +320,3 @@ class HubSettings(
     batch_bytes_max: int
     requests_per_s: int
     nodes: "tuple[HubNodeSettings, ...]"
-
-
-def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> GatewaySettings:
-    """Return a gateway's settings; `host_name` is its name if it is given none.
-
-    Raises `SettingsError`.
-    """
-    node, sources, lanes, journal, uplink, status, log = read_table(GATEWAY, tree)
-    node = NodeSettings(*node)
-    if not node.name:
-        node = NodeSettings(host_name, node.data)
-    return GatewaySettings(
-        node,
-        _sources(sources, node.name),
-        _lanes([LaneSettings(*values) for values in lanes]),
-        JournalSettings(*journal),
-        None if uplink is None else _uplink(uplink),
-        StatusSettings(*status),
-        LogSettings(*log),
-    )
-
-
-def read_hub(tree: "dict[str, Any]") -> HubSettings:
-    """Return a hub's settings; raise `SettingsError`."""
-    url, database, batch_bytes_max, requests_per_s, node_values = read_table(HUB, tree)[0]
-    if url is None:
-        raise SettingsError("hub.url", "is empty", 'for example url = "http://127.0.0.1:8080"')
-    if not database:
-        raise SettingsError("hub.database", "is empty", 'for example "sqlite:///hub.db"')
-    nodes = [HubNodeSettings(*values) for values in node_values]
-    for index, node in enumerate(nodes):
-        path = f"hub.node[{index}]"
-        one_of(path, "token", _token_keys(node) + [("token_hash", node.token_hash != "")])
-        first_of(path, "name", node.name, [other.name for other in nodes[:index]])
-    check_tokens_differ(nodes)
-    return HubSettings(url, database, batch_bytes_max, requests_per_s, tuple(nodes))
-
-
-def check_tokens_differ(nodes: "Sequence[HubNodeSettings]") -> None:
-    """Raise `SettingsError` when two nodes have the same token, as far as tokens are known yet."""
-    seen: dict[object, str] = {}
-    for index, node in enumerate(nodes):
-        for name, token in (("token", node.token), ("token_hash", node.token_hash.lower())):
-            if not token:
-                continue
-            if token in seen:
-                problem = f"is the token of {seen[token]} too"
-                raise SettingsError(f"hub.node[{index}].{name}", problem, "give each node its own")
-            seen[token] = shown(node.name)
-
-
-def _sources(value_lists: "list[list[Any]]", node_name: str) -> "tuple[SourceSettings, ...]":
-    sources: list[SourceSettings] = []
-    for index, values in enumerate(value_lists):
-        path = f"source[{index}]"
-        source = _source(SourceSettings(*values), path, f"tidegate-{node_name}-{index + 1}")
-        # A broker throws out the older of two connections of one name, for ever in turns.
-        others = [other.client_id for other in sources if other.url == source.url]
-        first_of(path, "client_id", source.client_id, others)
-        sources.append(source)
-    return tuple(sources)
-
-
-def _source(given: SourceSettings, path: str, client_id: str) -> SourceSettings:
-    """Return the source with its login out of the URL and its client id filled in."""
-    url = given.url
-    if url.username and given.username:
-        raise SettingsError(f"{path}.username", "is given in the url too", "keep one of the two")
-    passwords = [
-        ("password", bool(given.password)),
-        ("password_file", given.password_file != ""),
-        ("password_env", given.password_env != ""),
-        ("password in the url", bool(url.password)),
-    ]
-    username = given.username or url.username
-    if any(is_given for _, is_given in passwords):
-        one_of(path, "password", passwords)
-        if not username:  # MQTT 3.1.1 forbids it [MQTT-3.1.2-22].
-            raise SettingsError(f"{path}.username", "is missing", "a password needs a user name")
-    check_tls(path, given)
-    if given.message_id and given.protocol != "5":
-        problem = f"needs user properties, which MQTT {given.protocol} does not have"
-        raise SettingsError(f"{path}.message_id", problem, 'set protocol = "5"')
-    return SourceSettings(
-        given.type,
-        Url(url.scheme, url.host, url.port, url.path, "", Secret("")),
-        given.topics,
-        given.protocol,
-        given.client_id or client_id,
-        given.session_expiry_s,
-        given.receive_maximum,
-        given.keepalive_s,
-        username,
-        given.password or url.password,
-        given.password_file,
-        given.password_env,
-        given.ca_file,
-        given.cert_file,
-        given.key_file,
-        given.message_id,
-    )
-
-
-def _lanes(lanes: "list[LaneSettings]") -> "tuple[LaneSettings, ...]":
-    """Return the lanes, with the main one at the end if it stands nowhere else."""
-    for index, lane in enumerate(lanes):
-        path = f"lane[{index}]"
-        first_of(path, "name", lane.name, [other.name for other in lanes[:index]])
-        if not lane.topics and lane.name != MAIN_LANE:
-            hint = 'for example topics = ["site/+/alarm"]'
-            raise SettingsError(f"{path}.topics", "is missing", hint)
-    if MAIN_LANE not in [lane.name for lane in lanes]:
-        lanes = lanes + [LaneSettings(MAIN_LANE, (), False)]
-    if len(lanes) > LANES_MAX:
-        problem = f"is given {len(lanes) - 1} times, and lane main is one more"
-        raise SettingsError("lane", problem, f"write at most {LANES_MAX - 1} besides main")
-    return tuple(lanes)
-
-
-def _uplink(values: "list[Any]") -> UplinkSettings:
-    """Return the uplink with its windows parsed."""
-    values = list(values)
-    at = [key.name for key in UPLINK.keys].index("windows")
-    values[at] = tuple([parse_window(text) for text in values[at]])
-    uplink = UplinkSettings(*values)
-    one_of("uplink", "token", _token_keys(uplink))
-    check_tls("uplink", uplink)
-    return uplink
-
-
-def _token_keys(given: "UplinkSettings | HubNodeSettings") -> "list[tuple[str, bool]]":
-    return [
-        ("token", bool(given.token)),
-        ("token_file", given.token_file != ""),
-        ("token_env", given.token_env != ""),
-    ]

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PORTS = {"mqtt": 1883, "mqtts": 8883, "http": 80, "https": 443}
+PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "http": 80, "https": 443}
 PORT_MAX = 65535
 
 _HEX = "0123456789abcdefABCDEF"
@@ -76,7 +76,7 @@ def is_loopback(host: str) -> bool:
 
 def is_tls(url: Url) -> bool:
     """Tell whether the URL's scheme is one of the encrypted ones."""
-    return url.scheme in ("mqtts", "https")
+    return url.scheme in ("mqtts", "wss", "https")
 
 
 def _parse_credentials(text: str) -> "tuple[str, str]":

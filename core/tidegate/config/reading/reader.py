@@ -12,11 +12,13 @@ from tidegate.config.schema import (
     NUMBERS,
     SECRET,
     TEXTS,
+    UNSET,
     URL,
     Key,
     SettingsError,
     Table,
     known_choices,
+    variant_of,
 )
 from tidegate.config.secret import Secret
 from tidegate.config.url import parse_url
@@ -65,9 +67,12 @@ def _refuse_unknown(table: Table, tree: "dict[str, Any]", path: str) -> None:
     for name in sorted(tree):
         if name in known:
             continue
-        near = nearest(name, known)
         plain = shown(name)[1:-1]
         where = joined(path, plain if plain == name else shown(name))
+        if name in table.foreign:
+            hint = f"remove it; here can be: {', '.join(known)}"
+            raise SettingsError(where, f"is for another type than {shown(tree['type'])}", hint)
+        near = nearest(name, known)
         if near:
             raise SettingsError(where, "is not a known key", f"did you mean {shown(near)}?")
         raise SettingsError(where, "is not a known key", f"known here: {', '.join(known)}")
@@ -91,7 +96,10 @@ def _read_many(table: Table, trees: object, path: str) -> "list[list[Any]]":
         raise SettingsError(
             path, f"is given {len(trees)} times", f"write at most {table.most} of [[{path}]]"
         )
-    return [read_table(table, tree, f"{path}[{index}]") for index, tree in enumerate(trees)]
+    values = []
+    for index, tree in enumerate(trees):
+        values.append(read_table(variant_of(table, tree), tree, f"{path}[{index}]"))
+    return values
 
 
 def _read_key(key: Key, tree: "dict[str, Any]", table_path: str) -> "Any":
@@ -99,6 +107,8 @@ def _read_key(key: Key, tree: "dict[str, Any]", table_path: str) -> "Any":
     if key.name not in tree:
         if key.default is None:
             raise SettingsError(path, "is missing", f"add {key.name}: {key.help}")
+        if key.default == UNSET and key.kind == BOOLEAN:
+            return UNSET
         value = key.default
     else:
         value = tree[key.name]

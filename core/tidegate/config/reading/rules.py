@@ -8,7 +8,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidegate.config.settings import SourceSettings, UplinkSettings
+    from tidegate.config.settings import (
+        HubNodeSettings,
+        ListenerSettings,
+        SourceSettings,
+        UplinkSettings,
+    )
 
 
 def one_of(path: str, name: str, keys: "Sequence[tuple[str, bool]]") -> None:
@@ -33,7 +38,7 @@ def first_of(path: str, name: str, value: str, before: "Sequence[str]") -> None:
         raise SettingsError(f"{path}.{name}", problem, f"give each its own {name}")
 
 
-def check_tls(path: str, given: "SourceSettings | UplinkSettings") -> None:
+def check_tls(path: str, given: "SourceSettings | UplinkSettings | ListenerSettings") -> None:
     """Raise `SettingsError` when the files for TLS are incomplete, or would not be used."""
     files = [
         ("ca_file", given.ca_file),
@@ -52,3 +57,36 @@ def check_tls(path: str, given: "SourceSettings | UplinkSettings") -> None:
                 f"is missing, and {name} is given",
                 "give both; one file may hold the certificate and the key",
             )
+
+
+def check_listener_tls(path: str, given: "ListenerSettings") -> None:
+    """Raise `SettingsError` when a listener cannot do the TLS that it is asked for."""
+    check_tls(path, given)
+    login = given.certificate_login
+    if not is_tls(given.url):
+        if login != "off":
+            problem = f"is for TLS, and the url begins with {given.url.scheme}://"
+            hint = f"write {given.url.scheme}s://"
+            raise SettingsError(f"{path}.certificate_login", problem, hint)
+        return
+    if not given.cert_file:
+        problem = f"is missing, and the url begins with {given.url.scheme}://"
+        raise SettingsError(f"{path}.cert_file", problem, "give cert_file and key_file")
+    if login != "off" and not given.ca_file:
+        problem = f"is missing, and certificate_login is {login}"
+        hint = "name the authorities that sign the clients' certificates"
+        raise SettingsError(f"{path}.ca_file", problem, hint)
+    if login == "off" and given.ca_file:
+        # Who names an authority believes that certificates are asked for.
+        problem = "is for clients' certificates, and certificate_login is off"
+        hint = 'write certificate_login = "required", or "optional"'
+        raise SettingsError(f"{path}.ca_file", problem, hint)
+
+
+def token_keys(given: "UplinkSettings | HubNodeSettings") -> "list[tuple[str, bool]]":
+    """Return the keys that a token can be given by, and whether each is."""
+    return [
+        ("token", bool(given.token)),
+        ("token_file", given.token_file != ""),
+        ("token_env", given.token_env != ""),
+    ]

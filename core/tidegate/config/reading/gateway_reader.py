@@ -1,0 +1,90 @@
+"""Reads a gateway's settings from a tree of plain values.
+
+Promises that what it returns is complete and consistent: every default is filled in, every value
+checked, and what one key demands of another too.  Raises `SettingsError` for the first thing wrong.
+Leaves to the platform to parse the file, to read the secrets and files that keys name, and to say
+what a relative path is relative to.
+"""
+
+from tidegate.config.gateway_schema import GATEWAY, UPLINK
+from tidegate.config.reading.reader import read_table
+from tidegate.config.reading.rules import check_tls, first_of, one_of, token_keys
+from tidegate.config.reading.sources import read_listeners, read_sources
+from tidegate.config.schema import SettingsError
+from tidegate.config.settings import (
+    AccessSettings,
+    EndpointSettings,
+    GatewaySettings,
+    JournalSettings,
+    LaneSettings,
+    LogSettings,
+    NodeSettings,
+    StatusSettings,
+    UplinkSettings,
+)
+from tidegate.delivery.schedule import parse_window
+from tidegate.limits import LANES_MAX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAIN_LANE = "main"  # Takes what no other lane takes, so there always is one.
+USERS_FILE = "users"  # Its name in the data folder, when the configuration names no other.
+
+
+def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> GatewaySettings:
+    """Return a gateway's settings; `host_name` is its name if it is given none.
+
+    Raises `SettingsError`.
+    """
+    node, sources, endpoint, access, lanes, journal, uplink, status, log = read_table(GATEWAY, tree)
+    node = NodeSettings(*node)
+    if not node.name:
+        node = NodeSettings(host_name, node.data)
+    return GatewaySettings(
+        node,
+        read_sources(sources, node.name),
+        read_listeners(sources),
+        _endpoint(EndpointSettings(*endpoint), node.data),
+        tuple([AccessSettings(*values) for values in access]),
+        _lanes([LaneSettings(*values) for values in lanes]),
+        JournalSettings(*journal),
+        None if uplink is None else _uplink(uplink),
+        StatusSettings(*status),
+        LogSettings(*log),
+        tuple([values[0] for values in sources]),
+    )
+
+
+def _endpoint(given: EndpointSettings, data: str) -> EndpointSettings:
+    """Return the endpoint's settings with the place of its users filled in."""
+    users_file = given.users_file or data.rstrip("/") + "/" + USERS_FILE
+    return EndpointSettings(users_file, *given[1:])
+
+
+def _lanes(lanes: "list[LaneSettings]") -> "tuple[LaneSettings, ...]":
+    """Return the lanes, with the main one at the end if it stands nowhere else."""
+    for index, lane in enumerate(lanes):
+        path = f"lane[{index}]"
+        first_of(path, "name", lane.name, [other.name for other in lanes[:index]])
+        if not lane.topics and lane.name != MAIN_LANE:
+            hint = 'for example topics = ["site/+/alarm"]'
+            raise SettingsError(f"{path}.topics", "is missing", hint)
+    if MAIN_LANE not in [lane.name for lane in lanes]:
+        lanes = lanes + [LaneSettings(MAIN_LANE, (), False)]
+    if len(lanes) > LANES_MAX:
+        problem = f"is given {len(lanes) - 1} times, and lane main is one more"
+        raise SettingsError("lane", problem, f"write at most {LANES_MAX - 1} besides main")
+    return tuple(lanes)
+
+
+def _uplink(values: "list[Any]") -> UplinkSettings:
+    """Return the uplink with its windows parsed."""
+    values = list(values)
+    at = [key.name for key in UPLINK.keys].index("windows")
+    values[at] = tuple([parse_window(text) for text in values[at]])
+    uplink = UplinkSettings(*values)
+    one_of("uplink", "token", token_keys(uplink))
+    check_tls("uplink", uplink)
+    return uplink
