@@ -17,9 +17,9 @@ their keys, in which a start reads them; each is one range, and so is each sessi
 
 - session: session u64, next number u64, expiry u32 seconds (0xFFFFFFFF never), disconnected u64
   (milliseconds of the wall clock, 0 while connected), then the user name to the end.
-- will: delay u32 seconds, flags u8 (goes to the hub 0, has expiry 1), expiry u32 seconds, length u32
-  and user name, count u32 of pairs, per pair length u32 and name, length u32 and value; delivery,
-  whose publisher is the client id.
+- will: delay u32 seconds, flags u8 (goes to the hub 0, has expiry 1), expiry u32 seconds, length
+  u32 and user name, count u32 of pairs, per pair length u32 and name, length u32 and value;
+  delivery, whose publisher is the client id.
 - subscription options, as in SUBSCRIBE [MQTT-3.8.3-5]: QoS bits 0-1, No Local 2, Retain As
   Published 3, Retain Handling 4-5.
 - CRC-32 over topic, payload and the retain flag as one byte: tells a PUBLISH that is sent again
