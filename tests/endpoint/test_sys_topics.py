@@ -6,7 +6,7 @@ from tidegate_linux.endpoint.broker.sys_topics import Counters, sys_messages
 
 def test_every_topic_can_be_published_and_is_below_sys():
     counters = Counters()
-    counters.drop("queue-full")
+    counters.drop("queue full")
     for topic, _ in sys_messages(counters, 0):
         check_topic(topic)
         assert topic.startswith(b"$SYS/broker/")
@@ -28,7 +28,7 @@ def test_clients_that_come_and_go_are_counted():
 
 def test_what_was_dropped_is_told_by_reason_and_in_all():
     counters = Counters()
-    counters.drop("queue-full")
+    counters.drop("queue full")
     counters.drop("expired", 4)
     told = dict(sys_messages(counters, 0))
     assert told[b"$SYS/broker/publish/messages/dropped"] == b"5"

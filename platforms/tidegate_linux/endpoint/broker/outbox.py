@@ -37,7 +37,7 @@ WAITING = 0  # Not sent on this connection.
 SENT = 1  # PUBLISH was sent.
 RELEASED = 2  # PUBREC came: only PUBREL may be sent [MQTT-4.3.3-6].
 
-FULL = "queue-full"
+FULL = "queue full"
 EXPIRED = "expired"
 
 _NOTHING = Delivery(b"", b"", 2, False, b"", None, "")
