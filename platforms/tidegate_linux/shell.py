@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tidegate.events import Event
     from tidegate.records.record import Record
     from tidegate.store.journal import Journal
+    from tidegate_linux.journal.store import SqliteJournal
 
 CLOCK_MS = 10_000  # How often the wall clock is looked at.
 SNAPSHOT_MS = 500  # How often a snapshot is made while there is work,
@@ -80,6 +81,8 @@ class Shell:
         self._oldest_due_ms = 0
         self._error: Exception | None = None
         self._wake_fd = -1
+        self._journal: SqliteJournal | None = None
+        self._notes_damaged = 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
@@ -112,9 +115,14 @@ class Shell:
         if journal.salvage is not None:
             found = journal.salvage
             fields: list[tuple[str, object]] = [
-                ("folder", str(found.folder)), ("carried_over", found.records), ("lost", found.lost)
-            ]  # fmt: skip
+                ("folder", str(found.folder)),
+                ("carried_over", found.records),
+                ("lost", found.lost),
+                ("notes_lost", found.notes_lost),
+            ]
             self._observer.report("error", "journal_salvaged", fields)
+        self._journal = journal
+        self._notes_damaged = 0
         return TimedJournal(journal, self._times)
 
     def _run(self) -> None:
@@ -159,6 +167,9 @@ class Shell:
         self._engine.step(events, at_ms)
 
     def _survey_now(self, at_ms: int) -> None:
+        if self._journal is not None and self._journal.notes_damaged > self._notes_damaged:
+            self._notes_damaged = self._journal.notes_damaged
+            self._observer.report("error", "notes_damaged", [("count", self._notes_damaged)])
         if at_ms >= self._oldest_due_ms:
             self._oldest_due_ms = at_ms + OLDEST_MS
             self._oldest = self._engine.oldest_held(at_ms)

@@ -6,6 +6,7 @@ at this moment leaves.  Both return the new journal.  `bench.recent_max` is what
 """
 
 from contracts.journal_contract_lanes import LANE_CONTRACT
+from contracts.journal_contract_notes import NOTE_CONTRACT
 from contracts.journal_steps import ALL, BOOT, balance_holds, fill, main_of
 from fakes.journal_script import admitted, lane_of, make_records
 from support import raises
@@ -283,6 +284,7 @@ def usage_follows_what_is_stored(bench):
 
 CONTRACT = [
     *LANE_CONTRACT,
+    *NOTE_CONTRACT,
     new_journal_is_empty_and_named,
     names_outlive_the_journal,
     synced_records_survive_a_power_cut,

@@ -6,7 +6,10 @@ from random import Random
 import pytest
 
 pytest.register_assert_rewrite(
-    "contracts.journal_contract", "contracts.journal_contract_lanes", "contracts.journal_steps"
+    "contracts.journal_contract",
+    "contracts.journal_contract_lanes",
+    "contracts.journal_contract_notes",
+    "contracts.journal_steps",
 )
 
 from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line above.

@@ -6,7 +6,10 @@ from random import Random
 import pytest
 
 pytest.register_assert_rewrite(
-    "contracts.journal_contract", "contracts.journal_contract_lanes", "contracts.journal_steps"
+    "contracts.journal_contract",
+    "contracts.journal_contract_lanes",
+    "contracts.journal_contract_notes",
+    "contracts.journal_steps",
 )
 
 from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line above.
@@ -81,6 +84,11 @@ def test_any_history_gives_the_same_state_as_the_model(seed, bench):
             bench.crash()
             model = disk.open()
         assert comparable(bench.journal.recover()) == comparable(model.recover())
+        for source in ("listen", "other"):
+            mine, theirs = (
+                one.notes(source, b"", b"\xff\xff", ALL) for one in (bench.journal, model)
+            )
+            assert mine == theirs
         for lane in LANES:
             expect_the_same_lane(random, bench.journal, model, lane)
     for audit in bench.journal.audit():

@@ -2,7 +2,8 @@
 
 What is carried over:
 
-- the node's identity, the boots, the day's budget and the quarantine, as far as they can be read;
+- the node's identity, the boots, the day's budget, the quarantine and the notes of sources, as far
+  as they can be read;
 - every held record that the running hash proves, in order;
 - a record that cannot be proved, because its bytes or those before it are damaged: it goes to the
   quarantine of the new journal, where a person finds it;
@@ -22,6 +23,7 @@ from tidegate.records.clock import Boot
 from tidegate.records.record import Record, fold, fold_all
 from tidegate.store.journal import DAMAGED, Admitted, Booted, Dropped, Spent
 from tidegate_linux.journal.errors import WORLD_ERRORS
+from tidegate_linux.journal.note_rows import NoteWreck
 from tidegate_linux.journal.reading import LANE_COLUMNS
 from tidegate_linux.journal.schema import LANE_SHIFT, ROW_MASK
 from tidegate_linux.journal.sql import all_rows, one_row, seal_of
@@ -55,14 +57,16 @@ FROM quarantine
 """
 
 
-class Salvage(namedtuple("Salvage", ("folder", "records", "lost"))):
-    """What a salvage did: where the damaged files are, how many held records were carried over, and
-    how many numbers became gaps, or went to the quarantine, for being damaged."""
+class Salvage(namedtuple("Salvage", ("folder", "records", "lost", "notes_lost"))):
+    """What a salvage did: where the damaged files are, how many held records were carried over, how
+    many numbers became gaps, or went to the quarantine, for being damaged, and how many notes of
+    sources were found damaged."""
 
     __slots__ = ()
     folder: "Path"
     records: int
     lost: int
+    notes_lost: int
 
 
 class _Lane(namedtuple("_Lane", ("number", "lane", "base", "last", "through", "hash_at_through"))):
@@ -89,8 +93,14 @@ class Wreck:
         self._spent = (meta.get("spent_day", 0), meta.get("spent_bytes", 0))
         self._lanes = self._find_lanes(lane_names)
         self.lane_names = [lane.lane for lane in self._lanes]
+        self._notes = NoteWreck(self._connection)
         self.records = 0
         self.lost = 0
+
+    @property
+    def notes_lost(self) -> int:
+        """Return how many notes were found damaged."""
+        return self._notes.lost
 
     def close(self) -> None:
         """Release the files."""
@@ -112,6 +122,8 @@ class Wreck:
             yield from self._lane_entries(lane, rebuilt)
             self.records += rebuilt.records
             self.lost += rebuilt.lost
+        for noted in self._notes.entries():
+            yield [noted]
 
     def quarantine(self) -> "list[Any]":
         """Return the rows of the quarantine."""

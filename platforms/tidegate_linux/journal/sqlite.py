@@ -149,7 +149,7 @@ class _Opening:
         finally:
             wreck.close()
         home.salvaged()
-        return Salvage(aside, wreck.records, wreck.lost)
+        return Salvage(aside, wreck.records, wreck.lost, wreck.notes_lost)
 
 
 def _mend_log(log: Path) -> None:
