@@ -77,7 +77,7 @@ class Gateway:
         self._line = None if settings.uplink is None else _line(settings.uplink, chance)
         self._admission = Admission(
             FilterMap(_lane_filters(settings)),
-            [source.message_id.encode() for source in settings.sources],
+            [one.message_id.encode() for one in settings.sources + settings.listeners],
             # What a device retains at our own endpoint is new each time that it comes.
             {source for source in sources if source != LISTEN},
         )

@@ -5,7 +5,7 @@ from scripted import Medium, ScriptedLink, ScriptedObserver, ScriptedSource
 from scripted_hub import ScriptedHub
 from tidegate.engine import REOPEN_MS_MAX, REOPEN_MS_MIN, Engine
 from tidegate.errors import STORAGE_FULL
-from tidegate.events import Answered, Unanswered
+from tidegate.events import Answered, Sought, Unanswered
 from tidegate.gateway import Gateway, lane_names
 
 
@@ -270,3 +270,81 @@ def test_the_oldest_held_records_can_be_asked_for():
     assert shell.engine.oldest_held(0) == []
     assert shell.engine.oldest_held(0) == []  # There is no journal now.
     assert shell.wait() == REOPEN_MS_MIN
+
+
+def listener(tree):
+    shell = Shell(tree, sources=("listen",)).start()
+    shell.clear()
+    return shell
+
+
+def turn(number, generation=1):
+    messages = [message(number, token=None)]
+    return arrived(messages, "listen", generation, [(b"turn", b"%d" % number)], number)
+
+
+def test_notes_and_messages_are_durable_before_the_receipt_leaves():
+    shell = listener(LOCAL)
+    shell.step(turn(1), turn(2))
+    assert shell.log == [
+        ("append", "Admitted", "Noted", "Noted"),
+        ("sync",),
+        ("acknowledge", "listen", 1, [1]),
+        ("acknowledge", "listen", 1, [2]),
+    ]
+
+
+def test_a_source_gets_the_notes_that_it_seeks():
+    shell = listener(LOCAL)
+    shell.step(turn(1))
+    shell.clear()
+    shell.step(Sought("listen", 1, b"t", b"u", 9), Sought("listen", 1, b"u", b"v", 9))
+    assert shell.log == [
+        ("notes", "listen", b"t"),
+        ("found", "listen", 1, [(b"turn", b"1")]),
+        ("notes", "listen", b"u"),
+        ("found", "listen", 1, []),
+    ]
+
+
+def test_after_a_failed_commit_a_source_finds_out_which_of_its_turns_are_durable():
+    shell = listener(LOCAL)
+    shell.step(turn(1))
+    shell.medium.failing = {"sync": 1}
+    shell.clear()
+    shell.step(turn(2))
+    assert "acknowledge" not in shell.words()
+    shell.step(Sought("listen", 1, b"turn", b"turn\x00", 1))
+    assert "found" not in shell.words(), "without a journal nobody knows"
+    shell.wait()
+    assert shell.words()[-1] == "resume"
+    shell.clear()
+    shell.step(Sought("listen", 2, b"turn", b"turn\x00", 1), turn(2, 2))
+    assert shell.log == [
+        ("append", "Admitted", "Noted"),
+        ("sync",),
+        ("acknowledge", "listen", 2, [2]),
+        ("notes", "listen", b"turn"),
+        ("found", "listen", 2, [(b"turn", b"2")]),
+    ]
+
+
+def test_a_journal_that_fails_while_notes_are_sought_is_opened_anew():
+    shell = listener(LOCAL)
+    shell.medium.failing = {"notes": 1}
+    shell.step(Sought("listen", 1, b"a", b"b", 1))
+    assert "found" not in shell.words()
+    assert "pause" in shell.words()
+    shell.wait()
+    assert shell.words()[-1] == "resume"
+
+
+def test_a_source_is_told_what_was_dropped_for_want_of_room():
+    tree = dict(LOCAL, journal={"limit_bytes": 1_000_000, "overflow": "drop-newest"})
+    tree["journal"]["reserve_bytes"] = 0
+    shell = listener(tree)
+    shell.medium.foreign_bytes = 1_000_000
+    shell.step(turn(1))
+    shell.clear()
+    shell.step(turn(2))
+    assert ("refuse", "listen", 1, [2], "overflow") in shell.log

@@ -12,7 +12,9 @@ def test_events_carry_what_their_names_say():
     assert isinstance(events.Ticked(), events.Ticked)
     message = fields_of(events.Message, 7)
     assert (message.topic, message.identity, message.token) == (0, 4, 6)
-    assert fields_of(events.Arrived, 3).messages == 2
+    arrived = fields_of(events.Arrived, 5)
+    assert (arrived.messages, arrived.notes, arrived.receipt) == (2, 3, 4)
+    assert fields_of(events.Sought, 5).stop == 3
     assert fields_of(events.Located, 3).hash_at == 2
 
 
@@ -22,4 +24,6 @@ def test_effects_carry_what_their_names_say():
     assert isinstance(effects.Sync(), effects.Sync)
     assert not isinstance(effects.Sync(), events.Ticked)
     assert fields_of(effects.Acknowledge, 3).tokens == 2
+    assert fields_of(effects.Refuse, 4).reason == 3
+    assert fields_of(effects.Seek, 5).first == 2
     assert fields_of(effects.Fetch, 4).bytes_max == 3

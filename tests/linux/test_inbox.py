@@ -62,6 +62,15 @@ def test_an_answer_is_never_held_up():
     assert len(inbox.take_all(0)) == 2
 
 
+def test_an_arrival_with_a_receipt_is_never_held_up_and_holds_nobody_up():
+    inbox = Inbox(messages_max=10)
+    turn = Arrived("listen", 1, arrived(20).messages, [], 1)
+    for event in (turn, arrived(9), turn):
+        inbox.put(event)
+    assert len(inbox.take_all(0)) == 3
+    assert inbox.messages == 49
+
+
 def test_stop_lets_everybody_go_and_takes_nothing_more():
     inbox = Inbox(messages_max=1)
     inbox.put(arrived(1))
