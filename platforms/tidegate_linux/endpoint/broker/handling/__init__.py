@@ -1,0 +1,1 @@
+"""What the broker does: functions over its state, one file for each thing that can happen."""

@@ -1,0 +1,76 @@
+"""Turns go to the journal, and what hangs on them leaves when they are back."""
+
+from typing import TYPE_CHECKING
+
+from tidegate_linux.endpoint.broker import notes
+from tidegate_linux.endpoint.broker.connection import ENDED
+from tidegate_linux.endpoint.broker.state.turns import Receipts, Turn
+from tidegate_linux.endpoint.codec import reasons
+from tidegate_linux.endpoint.codec.packets import PUBACK, PUBREC
+from tidegate_linux.endpoint.codec.writer import acknowledgement, pubacks
+
+if TYPE_CHECKING:
+    from tidegate_linux.endpoint.broker.connection import Connection
+    from tidegate_linux.endpoint.broker.state.state import State
+
+
+def seal(state: "State") -> Turn | None:
+    """Close the open turn; where nothing in it must become durable, let its output go."""
+    turns = state.turns
+    for session in state.remembering:
+        state.notes.taken(session, session.repeats.last())
+    state.remembering.clear()
+    turn = turns.seal(notes.TURN_KEY, notes.pack_turn(turns.number))
+    if turn is None and turns.waiting:
+        for connection in turns.defer():
+            _release(state, connection, turns.number, is_refused=False)
+    return turn
+
+
+def settle(state: "State", number: int, is_refused: bool) -> None:
+    """Turn `number` is durable: let go what hangs on it."""
+    state.settled = number
+    for connection in state.turns.settle(number):
+        _release(state, connection, number, is_refused)
+
+
+def _release(state: "State", connection: "Connection", number: int, is_refused: bool) -> None:
+    if connection.phase == ENDED:
+        return
+    queue, output = connection.staged, connection.output
+    size_bytes = 0
+    while queue and queue[0].number <= number:
+        for part in queue.popleft().parts:
+            if isinstance(part, Receipts):
+                data = _receipts(state, connection, part, is_refused)
+            else:
+                data = part
+                connection.staged_bytes -= len(data)
+            output.append(data)
+            size_bytes += len(data)
+    connection.output_bytes += size_bytes
+    state.changed[connection] = None
+
+
+def _receipts(
+    state: "State", connection: "Connection", receipts: Receipts, is_refused: bool
+) -> bytes:
+    """Encode acknowledgements; MQTT 5 has words for it when there was no room."""
+    ids, version = receipts.ids, connection.version
+    reason = reasons.SUCCESS
+    if is_refused and receipts.is_uplinked and version == 5:
+        reason = reasons.QUOTA_EXCEEDED
+    if receipts.qos == 1:
+        connection.in_flight -= len(ids)
+        if reason == reasons.SUCCESS:
+            return pubacks(version, ids)
+        return b"".join([acknowledgement(PUBACK, version, one, reason) for one in ids])
+    if reason != reasons.SUCCESS:
+        # A PUBREC that refuses ends the exchange: the packet id is free again (4.3.3).
+        session = connection.session
+        assert session is not None
+        for packet_id in ids:
+            connection.open_ids.discard(packet_id)
+            session.received.discard(packet_id)
+            state.notes.received(session, packet_id, is_there=False)
+    return b"".join([acknowledgement(PUBREC, version, one, reason) for one in ids])

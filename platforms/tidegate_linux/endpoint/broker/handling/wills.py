@@ -1,0 +1,57 @@
+"""Will messages: kept with the session, published when its connection ends without goodbye.
+
+A will is a note of its own, for clean sessions too, so that a crash of the gateway does not swallow
+the news that a device is gone: it is published after the next start [MQTT-3.1.2-8].
+"""
+
+from typing import TYPE_CHECKING
+
+from tidegate_linux.endpoint.broker.delivery import Delivery
+from tidegate_linux.endpoint.broker.handling import publishing
+from tidegate_linux.endpoint.broker.notes import WillNote
+
+if TYPE_CHECKING:
+    from tidegate_linux.endpoint.broker.state.state import State
+    from tidegate_linux.endpoint.codec.packets import Will
+    from tidegate_linux.endpoint.broker.connection import Connection
+    from tidegate_linux.endpoint.broker.session import Session
+
+
+def keep(state: "State", connection: "Connection", session: "Session", will: "Will") -> None:
+    """Keep the will of a client that has connected [MQTT-3.1.2-7]."""
+    topic, payload, qos, retain, delay_s, extra = will
+    forwarded, expiry_s, pairs = b"", None, []
+    if extra is not None:
+        forwarded, expiry_s, pairs = extra.forwarded, extra.expiry_s, list(extra.pairs)
+    delivery = Delivery(topic, payload, qos, bool(retain), forwarded, None, session.client_id)
+    is_uplinked = state.routes.is_uplinked(connection.peer.listener, topic)
+    session.will = WillNote(delivery, connection.user, is_uplinked, delay_s, expiry_s, pairs)
+    state.notes.will(session)
+
+
+def forget(state: "State", session: "Session") -> None:
+    """Delete the will of `session`: its client left in good order, or is back in time."""
+    if session.will is not None:
+        session.will = None
+        session.will_at_ms = None
+        state.notes.will(session)
+
+
+def await_delay(state: "State", session: "Session", now_ms: int) -> None:
+    """Publish the will when its delay has passed, or at once if there is none [MQTT-3.1.3-9]."""
+    assert session.will is not None
+    # It waits no longer than the session lives, which `discard` sees to.
+    delay_ms = session.will.delay_s * 1000
+    session.will_at_ms = now_ms + delay_ms
+    if delay_ms == 0:
+        publish(state, session, now_ms)
+    else:
+        state.timers.arm(session, session.will_at_ms)
+
+
+def publish(state: "State", session: "Session", now_ms: int) -> None:
+    """Publish the will, if its client may publish there, and forget it."""
+    will = session.will
+    assert will is not None
+    forget(state, session)
+    publishing.publish_will(state, session, will, now_ms)

@@ -1,0 +1,92 @@
+"""What a kept session took in last at QoS 1, so that a message sent again is not taken twice.
+
+A client that saw no PUBACK sends the message again on its next connection, with DUP set and under
+the same packet id [MQTT-4.4.0-1].  A packet id and the content together tell it from a new message,
+as long as the client could still be in doubt: it reuses a packet id as soon as it has the PUBACK,
+and an equal new message under it would be lost.  A loss is worse than a duplicate, so what was
+acknowledged is forgotten once the client has gone on talking for `DOUBT_MS` after it.
+
+What one turn took in is one note, deleted as a whole.
+"""
+
+from collections import deque
+
+# A client that still sends this long after our PUBACK has read it.  Longer: equal messages could be
+# lost; shorter: a client on a bad line sends again what we no longer know.
+DOUBT_MS = 10_000
+
+
+class Taken:
+    """What one session took in during one turn."""
+
+    __slots__ = ("at_ms", "marks", "turn")
+
+    def __init__(self, turn: int, at_ms: int) -> None:
+        self.turn = turn
+        self.at_ms = at_ms
+        self.marks: list[tuple[int, int]] = []  # (packet id, checksum of the content)
+
+
+class Repeats:
+    """The last QoS 1 messages of one session."""
+
+    __slots__ = ("_count", "_count_max", "_marks", "_taken")
+
+    def __init__(self, count_max: int) -> None:
+        self._count_max = count_max
+        self._count = 0
+        self._marks: dict[int, tuple[int, int]] = {}  # Packet id -> (mark, turn).
+        self._taken: deque[Taken] = deque()
+
+    def is_known(self, packet_id: int, mark: int) -> bool:
+        """Tell whether this very message was taken in under this packet id."""
+        known = self._marks.get(packet_id)
+        return known is not None and known[0] == mark
+
+    def remember(self, packet_id: int, mark: int, turn: int, now_ms: int) -> None:
+        """Remember a message of the open turn."""
+        if not self._taken or self._taken[-1].turn != turn:
+            self._taken.append(Taken(turn, now_ms))
+        taken = self._taken[-1]
+        taken.marks.append((packet_id, mark))
+        self._marks[packet_id] = (mark, turn)
+        self._count += 1
+
+    def restore(self, turn: int, marks: list[tuple[int, int]], now_ms: int) -> None:
+        """Learn one turn again; turns are given in their order."""
+        taken = Taken(turn, now_ms)
+        taken.marks.extend(marks)
+        self._taken.append(taken)
+        for packet_id, mark in marks:
+            self._marks[packet_id] = (mark, turn)
+        self._count += len(marks)
+
+    def take_stale(self, settled: int, before_ms: int) -> list[int]:
+        """Forget what need not be known any more; return the turns it was taken in.
+
+        That is what came in before `before_ms` in a turn up to `settled`, and what is too much.
+        """
+        stale = []
+        taken = self._taken
+        while taken:
+            first = taken[0]
+            is_surplus = self._count - len(first.marks) >= self._count_max
+            is_old = first.turn <= settled and first.at_ms < before_ms
+            if not (is_surplus or is_old):
+                break
+            taken.popleft()
+            self._count -= len(first.marks)
+            for packet_id, mark in first.marks:
+                # Its packet id may stand for a newer message by now.
+                if self._marks.get(packet_id) == (mark, first.turn):
+                    del self._marks[packet_id]
+            stale.append(first.turn)
+        return stale
+
+    def last(self) -> Taken:
+        """Return what came in in the last turn that something is remembered of."""
+        return self._taken[-1]
+
+    def turns(self) -> list[int]:
+        """Return the turns of which something is remembered."""
+        return [taken.turn for taken in self._taken]
