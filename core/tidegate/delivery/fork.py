@@ -5,9 +5,14 @@ receiver compare running hashes to find the last number that both have in common
 hash is known any more, only at its end.
 """
 
+from tidegate.delivery.backoff import Backoff, Retry
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidegate.delivery.chance import Chance
     from tidegate.records.span import Gap
+
+RETRY_RENEWAL = Retry("renewal", 1_000, 60_000, None)  # A person mends it, as in `line.RETRY_HELD`.
 
 
 def probe_between(low: int, high: int, gaps: "list[Gap]") -> int:
@@ -29,3 +34,24 @@ def before_gaps(seq: int, gaps: "list[Gap]") -> int:
         if gap.first <= seq <= gap.last:
             seq = gap.first - 1
     return seq
+
+
+class Renewals:
+    """Paces a lane's new epochs while nothing gets through.
+
+    A hub that claims to have any stream, whatever it is called, would else have hundreds of them a
+    second of us, each a commit.  The first is asked about at once, for an honest hub's sake.
+    """
+
+    def __init__(self, chance: "Chance") -> None:
+        self._backoff = Backoff(RETRY_RENEWAL, chance)
+
+    def ask_at_ms(self, now_ms: int) -> int:
+        """Count a new epoch; return from when on the target may be asked about it."""
+        at_ms = self._backoff.failed(now_ms)
+        assert at_ms is not None, "an uplink never gives up"
+        return now_ms if self._backoff.attempts == 1 else at_ms
+
+    def delivered(self) -> None:
+        """Start over: the target has taken records."""
+        self._backoff.succeeded()

@@ -23,7 +23,7 @@ The caller feeds every answer in once, and carries out the effects in order.
 from collections import namedtuple
 
 from tidegate.delivery.answer import LATER, POISON, RECEIPT, REFUSED, STANDING, TOO_LARGE, judge
-from tidegate.delivery.fork import before_gaps, probe_between
+from tidegate.delivery.fork import Renewals, before_gaps, probe_between
 from tidegate.delivery.pace import Pace
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.errors import ProtocolError
@@ -94,12 +94,14 @@ class Sender:
         self._batch_age_ms = settings.batch_age_ms
         self._pace = Pace(settings.batch_records, settings.batch_bytes)
         self._chance = chance
+        self._renewals = Renewals(chance)
         self._token = 0
         self._retry_at_ms = 0
         self._waiting_since_ms: int | None = None
         self._generation = ""
         self._flight: Flight | None = None  # Until it is known what became of it.
         self._standing: Standing | None = None
+        self._standing_ms = 0
         self._suspects = 0
         self._conflicts = 0
         self._quarantined_in_a_row = 0
@@ -247,6 +249,7 @@ class Sender:
         self._pace.returned(moment.now_ms - flight.sent_ms, len(span.records), flight.total_bytes)
         self._flight = None
         self._conflicts = 0
+        self._renewals.delivered()
         self._quarantined_in_a_row = 0
         self._suspects = max(0, self._suspects - len(span.records))
         return self._go_on_behind(span.last, flight.held_bytes)
@@ -272,6 +275,7 @@ class Sender:
             self._line.succeeded(moment.now_ms)
         self._generation = standing.generation
         self._standing = standing
+        self._standing_ms = moment.now_ms
         if self.state == SEEKING:
             self.state = COMPARING
             return [Locate(self.lane.name, self._probe)]
@@ -346,6 +350,7 @@ class Sender:
         renewed = self.lane.renew(epoch)
         self._line.tell("warning", "stream_forked", [("stream", old), ("common", common)])
         self.state = ASK
+        self._retry_at_ms = self._renewals.ask_at_ms(self._standing_ms)
         self.next = 1
         self._flight = None
         effects.extend([Append([renewed]), Sync()])
