@@ -116,6 +116,46 @@ def status(as_json: bool, config: Path | None) -> None:
     run_status(config, as_json)
 
 
+_CONFIG = click.option(
+    "-c", "--config", type=_FILE, required=True, envvar=CONFIG_VARIABLE, help="The gateway's file."
+)
+
+
+@commands.group(short_help="Say who may connect to the gateway's own broker.")
+def user() -> None:
+    """Say who may connect to the gateway's own broker."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@_CONFIG
+def add(name: str, password_stdin: bool, config: Path) -> None:
+    """Add a user, or change a user's password; it is asked for, without an echo."""
+    from tidegate_linux.users_cli import add_user
+
+    add_user(config, name, password_stdin)
+
+
+@user.command()
+@click.argument("name")
+@_CONFIG
+def remove(name: str, config: Path) -> None:
+    """Remove a user."""
+    from tidegate_linux.users_cli import remove_user
+
+    remove_user(config, name)
+
+
+@user.command(name="list")
+@_CONFIG
+def list_names(config: Path) -> None:
+    """Print the names of the users, one a line."""
+    from tidegate_linux.users_cli import list_users
+
+    list_users(config)
+
+
 @commands.command()
 def version() -> None:
     """Print the version of tidegate and of what it runs on."""

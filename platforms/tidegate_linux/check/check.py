@@ -1,7 +1,7 @@
 """`tidegate check`: what could lose data on this machine, found before it does.
 
-Looks at the file, the data folder, the journal, each broker, the hub and the status port as the
-gateway will meet them, and disturbs none of them: a gateway may be running meanwhile.
+Looks at the file, the data folder, the journal, each broker and listener, the hub and the status
+port as the gateway will meet them, and disturbs none of them: a gateway may be running meanwhile.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from tidegate.config.settings import GatewaySettings
+from tidegate.config.settings import LISTEN, MQTT, GatewaySettings
 from tidegate.config.url import Url
 from tidegate_linux.check.hub import check_hub
+from tidegate_linux.check.listener import check_listener, check_users
 from tidegate_linux.check.machine import check_clock, check_folder, check_journal
 from tidegate_linux.config import load_gateway
 from tidegate_linux.log import escaped
@@ -50,9 +51,13 @@ def _looks(
         ("data folder", lambda: check_folder(Path(settings.node.data), settings.journal)),
         ("journal", lambda: check_journal(Path(settings.node.data))),
     ]
-    for index, source in enumerate(settings.sources):
-        looks.append((f"source[{index}]", partial(check_broker, source)))
     uplink, status_url = settings.uplink, settings.status.url
+    for path, source in zip(settings.source_paths(MQTT), settings.sources, strict=True):
+        looks.append((path, partial(check_broker, source)))
+    for path, listener in zip(settings.source_paths(LISTEN), settings.listeners, strict=True):
+        looks.append((path, partial(check_listener, listener, status_url)))
+    if settings.listeners:
+        looks.append(("users", lambda: check_users(settings)))
     if uplink is not None:
         looks.append(("hub", lambda: check_hub(uplink, Path(settings.node.data))))
     if status_url is not None:
