@@ -1,5 +1,5 @@
 # Every verb sets up what it needs, on a fresh machine too (build/bootstrap.py), and can be run alone.
-#   run    the whole chain on this machine: broker, gateway, hub, simulated devices, a cut line, the balance sheet
+#   run    the whole chain on this machine: gateway, hub, simulated devices, a cut line, the balance sheet
 #   test   everything that can run here: check, quick, slow; says what could not run, and why
 #   quick  the tests that take seconds
 #   slow   the tests that take minutes: crash images, simulation, real processes killed

@@ -24,9 +24,8 @@ PYTHON_MIN = (3, 11)
 SEARCH_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 # Debian package -> the file or program by which we know that it is there.
-BROKER = {"mosquitto": "mosquitto"}
 TEST_PROGRAMS = {
-    **BROKER,
+    "mosquitto": "mosquitto",
     "git": "git",
     "mosquitto-clients": "mosquitto_pub",
     "strace": "strace",
@@ -35,7 +34,7 @@ TEST_PROGRAMS = {
 }
 # Stage -> (Debian packages, extras of pyproject.toml).
 STAGES = {
-    "run": (BROKER, set()),
+    "run": ({}, set()),
     "test": (TEST_PROGRAMS, {"test"}),
     "fuzz": ({}, {"test", "fuzz"}),
 }

@@ -75,15 +75,17 @@ def hub(config: Path) -> None:
     show_default=True,
     help="How many devices there are.",
 )
-def demo(seconds: int, devices: int) -> None:
+@click.option("--stay", is_flag=True, help="Go on after the balance sheet, until Ctrl-C.")
+def demo(seconds: int, devices: int, stay: bool) -> None:
     """Show the whole chain on this machine, with a line that is cut and a gateway that is killed.
 
-    A broker, a gateway, a hub and simulated devices, in a temporary folder and on free ports.
+    A gateway, a hub and simulated devices, in a temporary folder. The gateway's MQTT endpoint takes
+    port 1883 if that is free: publish to it yourself, with --stay as long as you like.
     Prints a balance sheet; the exit code is 0 only if the promises P1 to P4 hold.
     """
     from tidegate_linux.demo.demo import run_demo
 
-    sys.exit(run_demo(seconds, devices))
+    sys.exit(run_demo(seconds, devices, stay))
 
 
 @commands.command(short_help="Look for what could lose data, before it does.")

@@ -1,4 +1,4 @@
-"""The demo's child processes: a real Mosquitto, a hub, and a gateway that is killed.
+"""The demo's child processes: a hub, and a gateway that is killed.
 
 Promises that none outlives the demo: each is killed at its end, and by the kernel where the demo
 itself is killed (setpriv, where there is one).
@@ -30,11 +30,10 @@ class DemoError(Exception):
 class Child:
     """A program with its log, one process at a time."""
 
-    def __init__(self, name: str, command: list[str], folder: Path, is_ours: bool = True) -> None:
+    def __init__(self, name: str, command: list[str], folder: Path) -> None:
         self.name = name
         self._command = command
         self._folder = folder
-        self._is_ours = is_ours
         self._log_path = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -50,7 +49,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                env=environment(self._is_ours),
+                env=environment(),
                 start_new_session=True,  # Ctrl-C is for the demo, which ends them in order.
             )
 
@@ -101,22 +100,11 @@ class Child:
         return code
 
 
-def environment(is_ours: bool) -> dict[str, str]:
-    """Return the environment for a child.
-
-    A binary made by PyInstaller finds its libraries through LD_LIBRARY_PATH: right for our own
-    program, and wrong for every other.
-    """
+def environment() -> dict[str, str]:
+    """Return the environment in which a child finds this very program's code."""
     variables = dict(os.environ)
-    if is_ours:
-        if not is_frozen():
-            variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        return variables
-    original = variables.pop("LD_LIBRARY_PATH_ORIG", None)
-    if original is not None:
-        variables["LD_LIBRARY_PATH"] = original
-    elif is_frozen():
-        variables.pop("LD_LIBRARY_PATH", None)
+    if not is_frozen():
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     return variables
 
 
@@ -131,24 +119,12 @@ def own_command(*arguments: str) -> list[str]:
     return [*program, *arguments]
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago."""
+def free_port(wanted: int = 0) -> int:
+    """Return a port of 127.0.0.1 that was free a moment ago: `wanted`, if that one is."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
         return int(probe.getsockname()[1])
-
-
-def find_mosquitto(path: str | None = None) -> str:
-    """Return the path of the program; raise `DemoError` where there is none.
-
-    `path` are the folders to look into: by default those of an administrator, because Debian puts
-    it where a user's PATH does not lead.
-    """
-    if path is None:
-        path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
-    found = shutil.which("mosquitto", path=path)
-    if found is None:
-        raise DemoError(
-            "mosquitto is not installed; the demo needs a real broker", "apt-get install mosquitto"
-        )
-    return found

@@ -1,14 +1,15 @@
 """`tidegate demo`: the whole chain on one machine, with the faults that it is made for.
 
-    devices ─> Mosquitto ─> gateway ─> line ─> hub
+    devices ─> gateway ─> line ─> hub
 
 Devices publish; the line falls silent and is cut; the gateway is killed while it holds what came
 meanwhile, and started again; the line comes back; everything drains.  Then the hub's table is
 compared with what the devices were told is safe.  Everything lies in a temporary folder and listens
-on free ports of 127.0.0.1; nothing of it is left afterwards, unless it does not balance.
+on 127.0.0.1; nothing of it is left afterwards, unless it does not balance.  The gateway's endpoint
+takes MQTT's own port where that is free, so that anybody's client finds it.
 """
 
-import os
+import contextlib
 import secrets
 import signal
 import sys
@@ -23,11 +24,10 @@ from rich.console import Console
 from tidegate_linux.demo.children import (
     Child,
     DemoError,
-    find_mosquitto,
     free_port,
     own_command,
 )
-from tidegate_linux.demo.devices import IDENTITY, Device
+from tidegate_linux.demo.devices import Device
 from tidegate_linux.demo.line import Line
 from tidegate_linux.demo.sheet import Sheet, count_rows, draw_up, read_rows
 from tidegate_linux.demo.view import Numbers, View, show_sheet
@@ -40,24 +40,30 @@ if TYPE_CHECKING:
 SILENCE_S = 2.0  # How long the line swallows everything before it is cut.
 DRAIN_S = 25.0
 TICK_S = 0.2
+MQTT_PORT = 1883
+LOOK = "SELECT seq, topic, payload FROM records ORDER BY seq"
 # When what happens, as parts of the time in which devices publish.
 CUT_AT, KILL_AT, MEND_AT = 0.2, 0.5, 0.75
 
 
-def run_demo(seconds: int, devices: int) -> int:
-    """Show it; return 0 if the promises P1 to P4 held.  Raises `DemoError`."""
+def run_demo(seconds: int, devices: int, stays: bool = False) -> int:
+    """Show it; return 0 if the promises P1 to P4 held.  Raises `DemoError`.
+
+    stays: go on after the balance sheet until Ctrl-C, for somebody who wants to try it by hand.
+    """
     console = Console(highlight=False)
     # So that `finally` has its say when somebody else ends us.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
-    broker_program = find_mosquitto()
     folder = Path(tempfile.mkdtemp(prefix="tidegate-demo-"))
-    stage = Stage(folder, broker_program, devices, console)
+    stage = Stage(folder, devices)
     sheet = None
     try:
         with View(console) as view:
             sheet = stage.play(view, seconds)
         show_sheet(console, sheet)
+        if stays:
+            stage.stay(console)
     finally:
         stage.close()
         if sheet is None or sheet.balances:
@@ -83,12 +89,11 @@ def _remove(folder: Path) -> None:
 class Stage:
     """The parts of the demo, and what happens to them."""
 
-    def __init__(self, folder: Path, mosquitto: str, devices: int, console: Console) -> None:
+    def __init__(self, folder: Path, devices: int) -> None:
         self._folder = folder
-        self._console = console
         self._token = secrets.token_hex(16)
         self._database = folder / "hub.db"
-        self._broker_port = free_port()
+        self._mqtt_port = free_port(MQTT_PORT)
         self._status_url = f"http://127.0.0.1:{free_port()}"
         self._device_count = devices
         self._devices: list[Device] = []
@@ -96,9 +101,7 @@ class Stage:
         self._began_s = time.monotonic()
         self._status: dict[str, Any] = {}
         self._held_at_kill = 0
-        broker_file = self._write("broker.conf", broker_lines(self._broker_port))
         hub_file = self._write("hub.toml", hub_lines(self._database, self._token))
-        self._broker = Child("broker", [mosquitto, "-c", str(broker_file)], folder, is_ours=False)
         self._hub = Child("hub", own_command("hub", "-c", str(hub_file)), folder)
         self._gateway = Child(
             "gateway", own_command("run", "-c", str(folder / "gateway.toml")), folder
@@ -138,30 +141,44 @@ class Stage:
             raise DemoError(f"the gateway ended with exit code {code}", "this is a bug: report it")
         return draw_up(self._devices, status, read_rows(self._database), self._held_at_kill)
 
+    def stay(self, console: Console) -> None:
+        """Run the gateway again until Ctrl-C, for somebody to publish to it by hand."""
+        self._gateway.start()
+        look = " ".join(["sqlite3", str(self._database), f"'{LOOK}'"])
+        console.print(f"\npublish:  {self._trial}", soft_wrap=True)
+        console.print(f"look:     {look}", soft_wrap=True)
+        console.print("end:      Ctrl-C", soft_wrap=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+    @property
+    def _trial(self) -> str:
+        port = "" if self._mqtt_port == MQTT_PORT else f" -p {self._mqtt_port}"
+        return f"mosquitto_pub{port} -q 1 -t site/me -m hello"
+
     def close(self) -> None:
         """End whatever still runs."""
         for device in self._devices:
             device.stop()
-        for child in (self._gateway, self._hub, self._broker):
+        for child in (self._gateway, self._hub):
             child.kill()
         if self._line is not None:
             self._line.close()
 
     def _open(self, view: View) -> None:
-        view.tell(self._at_s(), f"in {self._folder}: a broker, a hub and a gateway start")
-        self._broker.start()
+        view.tell(self._at_s(), f"in {self._folder}: a hub and a gateway start")
         self._hub.start()
-        self._broker.wait_for("mosquitto version .* running")
         found = self._hub.wait_for(r"listening on http://127\.0\.0\.1:(\d+)")
         self._line = Line(int(found[1]))
         lines = gateway_lines(
-            self._folder, self._broker_port, self._line.port, self._token, self._status_url
+            self._folder, self._mqtt_port, self._line.port, self._token, self._status_url
         )
         self._write("gateway.toml", lines)
         self._gateway.start()
-        self._gateway.wait_for("connected to the broker")
+        self._gateway.wait_for("listening on mqtt://")
+        view.tell(self._at_s(), f"try it: {self._trial}")
         numbers = range(1, self._device_count + 1)
-        self._devices = [Device(number, self._broker_port) for number in numbers]
+        self._devices = [Device(number, self._mqtt_port) for number in numbers]
 
     def _write(self, name: str, lines: list[str]) -> Path:
         path = self._folder / name
@@ -213,21 +230,6 @@ class Stage:
         return time.monotonic() - self._began_s
 
 
-def broker_lines(port: int) -> list[str]:
-    """Return the configuration of a Mosquitto that keeps everything for an absent gateway."""
-    # Started as root it would change to a user who may not read here.
-    user = ["user root"] if os.geteuid() == 0 else []
-    return [
-        *user,
-        f"listener {port} 127.0.0.1",
-        "allow_anonymous true",
-        "persistence false",
-        "max_queued_messages 0",
-        "max_inflight_messages 1000",
-        "log_dest stderr",
-    ]
-
-
 def hub_lines(database: Path, token: str) -> list[str]:
     """Return the hub's configuration."""
     return [
@@ -241,7 +243,7 @@ def hub_lines(database: Path, token: str) -> list[str]:
 
 
 def gateway_lines(
-    folder: Path, broker_port: int, line_port: int, token: str, status_url: str
+    folder: Path, mqtt_port: int, line_port: int, token: str, status_url: str
 ) -> list[str]:
     """Return the gateway's configuration."""
     return [
@@ -249,10 +251,8 @@ def gateway_lines(
         'name = "demo"',
         f'data = "{folder}/gateway"',
         "[[source]]",
-        'type = "mqtt"',
-        f'url = "mqtt://127.0.0.1:{broker_port}"',
-        'topics = ["site/#"]',
-        f'message_id = "{IDENTITY}"',
+        'type = "listen"',
+        f'url = "mqtt://127.0.0.1:{mqtt_port}"',
         "[journal]",
         "limit_bytes = 200_000_000",
         "reserve_bytes = 10_000_000",

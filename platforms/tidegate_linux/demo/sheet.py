@@ -17,7 +17,7 @@ _ROWS = "SELECT stream, seq, CAST(payload AS TEXT) FROM records ORDER BY stream,
 
 
 class Row(NamedTuple):
-    """One record of the hub."""
+    """One record of the hub; `device` is "" where somebody else has published it."""
 
     stream: str
     seq: int
@@ -51,11 +51,19 @@ def read_rows(database: Path) -> list[Row]:
         connection.set_busy_timeout(5000)
         rows = []
         for stream, seq, payload in connection.execute(_ROWS):
-            fields = json.loads(payload)
-            rows.append(Row(stream, seq, fields["device"], fields["n"]))
+            rows.append(Row(stream, seq, *_origin(payload)))
         return rows
     finally:
         connection.close()
+
+
+def _origin(payload: str) -> tuple[str, int]:
+    """Return which device a payload names, and the number; ("", 0) for somebody else's."""
+    try:
+        fields = json.loads(payload)
+        return str(fields["device"]), int(fields["n"])
+    except (ValueError, TypeError, KeyError):
+        return "", 0
 
 
 def count_rows(database: Path) -> int:
@@ -76,7 +84,7 @@ def draw_up(
     """Return the balance; `status` is the gateway's last word, after it has delivered all."""
     published = sum(device.published for device in devices)
     promised = {(device.name, n) for device in devices for n in device.acknowledged}
-    arrived = [(row.device, row.number) for row in rows]
+    arrived = [(row.device, row.number) for row in rows if row.device]
     streams = status["streams"]
     admitted, delivered, held, quarantined = (
         sum(stream[name] for stream in streams)
@@ -89,7 +97,8 @@ def draw_up(
     accounted = delivered + held + quarantined + dropped
     lines = [
         ("published by the devices", published),
-        ("acknowledged to them by the broker", len(promised)),
+        ("acknowledged to them by the gateway", len(promised)),
+        ("published by others", len(rows) - len(arrived)),
         ("admitted by the gateway", admitted),
         ("in the hub's table", len(rows)),
     ]
@@ -116,6 +125,7 @@ def inversions(rows: list[Row]) -> int:
     last: dict[str, int] = {}
     count = 0
     for row in rows:
+        # Of what others have published nobody knows the order; their number is always 0.
         if row.number < last.get(row.device, 0):
             count += 1
         last[row.device] = max(row.number, last.get(row.device, 0))
