@@ -85,10 +85,7 @@ class Broker:
 
     def drained(self, connection: Connection, now_ms: int) -> None:
         """The transport of a connection has sent what it had."""
-        session = connection.session
-        if session is not None:
-            delivering.send_backlog(self._state, connection, now_ms)
-            delivering.pump(self._state, session, now_ms)
+        delivering.send_on(self._state, connection, now_ms)
         self._state.changed[connection] = None
 
     def tick(self, now_ms: int, wall_ms: int) -> None:
@@ -113,13 +110,20 @@ class Broker:
     def deadline_ms(self) -> int | None:
         """Return when `tick` is due; None where nothing waits."""
         state = self._state
+        if not all(connection.is_slow for connection in state.stalled):
+            return state.now_ms
         times = [state.timers.deadline_ms(), state.retained.deadline_ms(), self._sys_at_ms]
         times.extend([int(connection.free_at_ms) + 1 for connection in state.paced])
         return min([time for time in times if time is not None], default=None)
 
     def take_turn(self) -> Turn | None:
         """Return what came in since the last time, or None where nothing must become durable."""
-        return settling.seal(self._state)
+        state = self._state
+        if state.stalled:
+            # Some may have sent all they had without ever being told that they were behind.
+            for connection in [one for one in state.stalled if not one.is_slow]:
+                delivering.send_on(state, connection, state.now_ms)
+        return settling.seal(state)
 
     def settled(self, number: int, refused: bool, now_ms: int) -> None:
         """Turn `number` is durable; `refused`: its messages were dropped for want of room."""

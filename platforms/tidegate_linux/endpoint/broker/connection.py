@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from tidegate.config.settings import ListenerSettings
     from tidegate_linux.endpoint.broker.delivery import Delivery
+    from tidegate_linux.endpoint.broker.session import Session
     from tidegate_linux.endpoint.broker.state.routes import Routes
     from tidegate_linux.endpoint.broker.state.turns import Staged
-    from tidegate_linux.endpoint.broker.session import Session
-    from tidegate_linux.endpoint.codec.packets import Connect, Will
-    from tidegate_linux.endpoint.codec.reader import Packet, Reader
+    from tidegate_linux.endpoint.codec.packets import Connect, Packet
+    from tidegate_linux.endpoint.codec.reader import Reader
 
 # A reader that is this far behind gets no more of what may be left out (QoS 0), and nothing more of
 # what waits for it (QoS 1 and 2, retained messages) until it has caught up.
@@ -94,7 +94,6 @@ class Connection:
         "user",
         "valve",
         "version",
-        "will",
     )
 
     def __init__(
@@ -126,7 +125,6 @@ class Connection:
         self.bytes_max = 0  # Of a packet that the client takes; 0 for no limit.
         self.receive_maximum = 0  # How many QoS 1 and 2 it takes ahead.
         self.asks_problem = True  # Reason strings are wanted [MQTT-3.1.2-29].
-        self.will: Will | None = None
 
         # What came in.
         self.pending: deque[Packet] = deque()

@@ -59,12 +59,12 @@ def admit(state: "State", connection: "Connection", user: str, now_ms: int) -> N
     """Let a client in and find its session [MQTT-3.1.4-4]."""
     packet = connection.connect
     assert packet is not None
-    if state.counters.connections >= state.settings.connections_max:
-        raise PacketError(reasons.QUOTA_EXCEEDED, "no more connections are taken")
     expiry_s = min(packet.session_expiry_s, state.settings.session_expiry_s_max)
     client_id = packet.client_id or state.new_client_id()
     before = state.sessions.get(client_id)
     before = _hand_over(state, before, user, now_ms)
+    if state.counters.connections >= state.settings.connections_max:
+        raise PacketError(reasons.QUOTA_EXCEEDED, "no more connections are taken")
     is_known = before is not None and before.is_stored
     if expiry_s and not is_known and state.kept_count >= state.settings.sessions_max:
         raise PacketError(reasons.QUOTA_EXCEEDED, "no more sessions are kept")

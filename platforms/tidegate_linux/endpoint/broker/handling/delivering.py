@@ -88,7 +88,10 @@ def enqueue(
 def pump(state: "State", session: "Session", now_ms: int) -> None:
     """Send what the client's window and its reading have room for [MQTT-3.3.4-9]."""
     outbox, connection = session.outbox, session.connection
-    while connection is not None and not connection.is_slow:
+    while connection is not None:
+        if connection.is_slow:
+            state.stalled[connection] = None
+            break
         window = min(connection.receive_maximum, outbox.in_flight + LAUNCH_COUNT)
         entries = outbox.next_sendable(window, now_ms)
         if not entries:
@@ -136,10 +139,23 @@ def acknowledge(
 def send_backlog(state: "State", connection: "Connection", now_ms: int) -> None:
     """Send retained messages that waited for their reader."""
     backlog = connection.backlog
+    if not backlog:
+        return
     while backlog and not connection.is_slow:
         delivery, identifiers = backlog.popleft()
         _write_loose(state, connection, delivery, identifiers, {}, True, now_ms)
-    state.changed[connection] = None
+    if backlog:
+        state.stalled[connection] = None
+    else:
+        state.changed[connection] = None  # Its hold may be over.
+
+
+def send_on(state: "State", connection: "Connection", now_ms: int) -> None:
+    """Send what waited for a slow reader."""
+    state.stalled.pop(connection, None)
+    if connection.session is not None:
+        send_backlog(state, connection, now_ms)
+        pump(state, connection.session, now_ms)
 
 
 def _is_able(session: "Session") -> bool:

@@ -6,12 +6,12 @@ from tidegate_linux.endpoint.broker.connection import ENDED, OPEN
 from tidegate_linux.endpoint.broker.handling import wills
 from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import PacketError
-from tidegate_linux.endpoint.codec.writer import connack, disconnect
+from tidegate_linux.endpoint.codec.writer import ConnackProperties, connack, disconnect
 
 if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.connection import Connection
-    from tidegate_linux.endpoint.broker.state.state import State
     from tidegate_linux.endpoint.broker.session import Session
+    from tidegate_linux.endpoint.broker.state.state import State
     from tidegate_linux.endpoint.codec.packets import Disconnect
 
 
@@ -23,7 +23,8 @@ def fail(state: "State", connection: "Connection", fault: PacketError, now_ms: i
         _say_goodbye(connection, fault.reason, fault.text)
     elif connection.version or fault.reason == reasons.UNSUPPORTED_PROTOCOL_VERSION:
         # [MQTT-3.1.4-2]; for an unknown version in the form of 3.1.1 [MQTT-3.1.2-2].
-        connection.send(connack(connection.version or 4, False, fault.reason, b""))
+        told = ConnackProperties(reason_string=fault.text)
+        connection.send(connack(connection.version or 4, False, fault.reason, told))
     _detach(state, connection, reasons.name_of(fault.reason), fault.text, now_ms)
 
 
@@ -96,6 +97,7 @@ def _detach(state: "State", connection: "Connection", event: str, detail: str, n
     connection.drop_output()
     state.connections.pop(connection, None)
     state.paced.pop(connection, None)
+    state.stalled.pop(connection, None)
     state.changed[connection] = None
     name = "client_left" if phase == OPEN else "client_refused"
     fields = {"client_id": connection.client_id, "address": connection.address}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tidegate_linux.endpoint.broker.connection import Connection
     from tidegate_linux.endpoint.broker.state.state import State
+    from tidegate_linux.endpoint.codec.packets import Packet
 
 # What a client may send at once after silence, in time of its rate: a device wakes up and tells
 # what it has gathered.
@@ -53,14 +54,14 @@ def received(state: "State", connection: "Connection", data: bytes, now_ms: int)
 
 
 def handle(
-    state: "State", connection: "Connection", packets: "Sequence[object]", now_ms: int
+    state: "State", connection: "Connection", packets: "Sequence[Packet]", now_ms: int
 ) -> None:
     """Handle packets in their order, and then what was wrong behind the last of them."""
     at, count = 0, len(packets)
     try:
         while at < count and connection.phase != ENDED:
             packet = packets[at]
-            if packet.__class__ is Publish and connection.session is not None:
+            if isinstance(packet, Publish) and connection.session is not None:
                 at = publishing.take_run(state, connection, packets, at, now_ms)
                 continue
             at += 1
@@ -89,7 +90,7 @@ def judged(state: "State", connection: "Connection", is_right: bool, now_ms: int
     handle(state, connection, packets, now_ms)
 
 
-def _handle_one(state: "State", connection: "Connection", packet: object, now_ms: int) -> None:
+def _handle_one(state: "State", connection: "Connection", packet: "Packet", now_ms: int) -> None:
     if isinstance(packet, Connect):
         connecting.connect(state, connection, packet, now_ms)
         return

@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
     from tidegate_linux.endpoint.broker.connection import Connection
     from tidegate_linux.endpoint.broker.notes import WillNote
+    from tidegate_linux.endpoint.broker.session import Session
     from tidegate_linux.endpoint.broker.state.routes import Route
     from tidegate_linux.endpoint.broker.state.state import State
-    from tidegate_linux.endpoint.broker.session import Session
+    from tidegate_linux.endpoint.codec.packets import Packet
 
 _RETAIN_BYTES = (b"\0", b"\1")
 DROPPED_NO_ROOM = "no room for retained"
 
 
 def take_run(
-    state: "State", connection: "Connection", packets: "Sequence[object]", at: int, now_ms: int
+    state: "State", connection: "Connection", packets: "Sequence[Packet]", at: int, now_ms: int
 ) -> int:
     """Handle the PUBLISH packets that begin at `at`; return where they end.
 

@@ -7,7 +7,7 @@ from tidegate_linux.endpoint.broker.connection import ENDED
 from tidegate_linux.endpoint.broker.state.turns import Receipts, Turn
 from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import PUBACK, PUBREC
-from tidegate_linux.endpoint.codec.writer import acknowledgement, pubacks
+from tidegate_linux.endpoint.codec.writer import acknowledgement, pubacks, pubrecs
 
 if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.connection import Connection
@@ -21,7 +21,7 @@ def seal(state: "State") -> Turn | None:
         state.notes.taken(session, session.repeats.last())
     state.remembering.clear()
     turn = turns.seal(notes.TURN_KEY, notes.pack_turn(turns.number))
-    if turn is None and turns.waiting:
+    if turn is None:
         for connection in turns.defer():
             _release(state, connection, turns.number, is_refused=False)
     return turn
@@ -65,12 +65,13 @@ def _receipts(
         if reason == reasons.SUCCESS:
             return pubacks(version, ids)
         return b"".join([acknowledgement(PUBACK, version, one, reason) for one in ids])
-    if reason != reasons.SUCCESS:
-        # A PUBREC that refuses ends the exchange: the packet id is free again (4.3.3).
-        session = connection.session
-        assert session is not None
-        for packet_id in ids:
-            connection.open_ids.discard(packet_id)
-            session.received.discard(packet_id)
-            state.notes.received(session, packet_id, is_there=False)
+    if reason == reasons.SUCCESS:
+        return pubrecs(version, ids)
+    # A PUBREC that refuses ends the exchange: the packet id is free again (4.3.3).
+    session = connection.session
+    assert session is not None
+    for packet_id in ids:
+        connection.open_ids.discard(packet_id)
+        session.received.discard(packet_id)
+        state.notes.received(session, packet_id, is_there=False)
     return b"".join([acknowledgement(PUBREC, version, one, reason) for one in ids])

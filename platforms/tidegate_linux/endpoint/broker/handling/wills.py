@@ -11,10 +11,10 @@ from tidegate_linux.endpoint.broker.handling import publishing
 from tidegate_linux.endpoint.broker.notes import WillNote
 
 if TYPE_CHECKING:
-    from tidegate_linux.endpoint.broker.state.state import State
-    from tidegate_linux.endpoint.codec.packets import Will
     from tidegate_linux.endpoint.broker.connection import Connection
     from tidegate_linux.endpoint.broker.session import Session
+    from tidegate_linux.endpoint.broker.state.state import State
+    from tidegate_linux.endpoint.codec.packets import Will
 
 
 def keep(state: "State", connection: "Connection", session: "Session", will: "Will") -> None:

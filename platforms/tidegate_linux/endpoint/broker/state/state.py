@@ -56,6 +56,7 @@ class State:
         self.told_payloads: dict[bytes, bytes] = {}
         self.routes = Planner(settings, rules, self.subscriptions)
         self.counters = Counters()
+        self.stalled: dict[Connection, None] = {}  # Have more to get once they are not slow.
         # Sessions that want to read on in their queue, once this turn is settled.
         self.seeking: dict[Session, int] = {}
         self.sought: Session | None = None  # The one whose queue is being read.

@@ -117,7 +117,7 @@ class Turns:
     def seal(self, number_key: bytes, number_value: bytes) -> Turn | None:
         """Close the open turn; return it, or None where nothing in it has to become durable.
 
-        In that case the caller releases `freed` connections.
+        In that case the caller goes on with `defer`.
         """
         if not self.messages and not self.notes:
             return None
@@ -138,6 +138,7 @@ class Turns:
         """
         waiting = list(self.waiting)
         self.waiting = {}
+        self.size_bytes = 0
         if not self.unsettled:
             return waiting
         last, connections = self.unsettled[-1]
