@@ -12,7 +12,7 @@ from collections import deque, namedtuple
 from tidegate.effects import Acknowledge, Refuse
 from tidegate.errors import ProtocolError
 from tidegate.limits import PAYLOAD_BYTES_MAX
-from tidegate.records.record import RETAIN, Record, unpack_properties
+from tidegate.records.record import RETAIN, Record, make_record, unpack_properties
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Admission:
         answers: list[Acknowledge | Refuse] = []
         # By topic: where its records go.  One look-up a message, whatever the lanes are.
         places: dict[bytes, list[Record]] = {}
+        make = make_record
         for source, generation, messages, _, receipt in arrivals:
             tokens: list[object] = [] if receipt is None else [receipt]
             repeats_states = source in self._state_sources
@@ -110,7 +111,7 @@ class Admission:
                 if repeats_states and self._repeats_state(source, topic, payload, flags):
                     continue
                 brings = True
-                place.append(Record(boot, ticks_ms, topic, payload, flags, properties))
+                place.append(make(Record, (boot, ticks_ms, topic, payload, flags, properties)))
             if tokens and brings and refusal:
                 answers.append(Refuse(source, generation, tokens, refusal))
             elif tokens:
