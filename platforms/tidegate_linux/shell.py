@@ -7,7 +7,8 @@
 Promises that SIGTERM and SIGINT commit and acknowledge what has been taken in, and then end the
 program with exit code 0; that a stuck engine is seen, because nobody else makes snapshots; and that
 an engine which ends by itself ends the program, so that whoever supervises it starts it again.
-SIGHUP is ignored: settings are read at the start only, and a terminal that closes ends nothing.
+SIGHUP has our own endpoint read its TLS files and users again, and does nothing else: settings are
+read at the start only, and a terminal that closes ends nothing.
 
 One thread runs the engine and owns the journal.  The main thread only waits for signals.
 """
@@ -27,6 +28,7 @@ from tidegate.engine import Engine
 from tidegate.gateway import Gateway, lane_names
 from tidegate.version import VERSION
 from tidegate_linux.clock import boot_identity, now_ms, read_clock
+from tidegate_linux.endpoint.source import EndpointSource
 from tidegate_linux.http.link import HttpLink
 from tidegate_linux.inbox import Inbox
 from tidegate_linux.journal.sqlite import open_journal
@@ -39,6 +41,7 @@ from tidegate_linux.status.survey import Snapshot, Survey
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.events import Event
+    from tidegate.ports import Source
     from tidegate.records.record import Record
     from tidegate.store.journal import Journal
     from tidegate_linux.journal.store import SqliteJournal
@@ -63,10 +66,14 @@ class Shell:
         self._settings = settings
         self._times = CommitTimes()
         self._inbox = Inbox()
-        sources = [
+        sources: list[Source] = [
             MqttSource(f"source-{index + 1}", source, now_ms, observer)
             for index, source in enumerate(settings.sources)
         ]
+        self._endpoint: EndpointSource | None = None
+        if settings.listeners:
+            self._endpoint = EndpointSource(settings, now_ms, observer)
+            sources.append(self._endpoint)
         lanes = lane_names(settings)
         chance = Chance(int.from_bytes(os.urandom(8), "little"))
         names = [source.name for source in sources]
@@ -94,6 +101,11 @@ class Shell:
         """Run; a byte is written to `wake_fd`, if given, when it ends, of whatever cause."""
         self._wake_fd = wake_fd
         self._thread.start()
+
+    def reload(self) -> None:
+        """Have the endpoint read its TLS files and users again, if there is one."""
+        if self._endpoint is not None:
+            self._endpoint.reload()
 
     def stop(self) -> None:
         """Take nothing more in, commit and acknowledge what was taken in, and end.
@@ -185,9 +197,8 @@ def run_gateway(settings: GatewaySettings, advice: Sequence[str]) -> None:
     os.set_blocking(writer, False)
     # The handlers do nothing: that there is a signal comes as a byte, through the pipe, to a place
     # where locks may be taken.
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, _note)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for known in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(known, _note)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     shell = Shell(settings, advice)
     server = None
@@ -197,7 +208,9 @@ def run_gateway(settings: GatewaySettings, advice: Sequence[str]) -> None:
     _LOG.info("tidegate %s starts as %s", VERSION, settings.node.name)
     _spare_collector()
     shell.start(writer)
-    number = os.read(reader, 1)[0]
+    while (number := os.read(reader, 1)[0]) == signal.SIGHUP:
+        _LOG.info("SIGHUP: TLS files and users are read again")
+        shell.reload()
     if number:
         _LOG.info("%s: what was taken in is committed", signal.Signals(number).name)
     try:

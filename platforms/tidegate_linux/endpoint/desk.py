@@ -1,0 +1,195 @@
+"""The endpoint inside its thread: broker, transport and postbox put together.
+
+It is what the source is around a thread: made and called in that thread alone.  `fields` is what
+the status says, replaced as a whole, so that any thread may read it.
+"""
+
+import os
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidegate.delivery.chance import Chance
+from tidegate.gateway import LISTEN
+from tidegate_linux.endpoint.access.logins import Logins
+from tidegate_linux.endpoint.access.rules import Rules
+from tidegate_linux.endpoint.access.users import Users, UsersError
+from tidegate_linux.endpoint.broker.broker import Broker
+from tidegate_linux.endpoint.figures import figures
+from tidegate_linux.endpoint.postbox import ASKING, LOADING, PAUSED, Postbox
+from tidegate_linux.endpoint.transport.chronicle import Chronicle
+from tidegate_linux.endpoint.transport.doors import Door, raise_file_limit
+from tidegate_linux.endpoint.transport.hall import Hall
+from tidegate_linux.endpoint.transport.limits import HOUSEKEEPING_S
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from tidegate.config.settings import GatewaySettings
+    from tidegate.ports import Deliver, Observer
+
+USERS_FILE = "users"  # In the data folder, unless the configuration names another.
+GOODBYE_S = 1.0  # What clients may take to read why they are sent away.
+GOODBYE_STEP_S = 0.02
+CLIENT_ID_BYTES = 10  # 80 random bits: never the same twice.
+
+CONNECTED = "connected"
+CONNECTING = "connecting"
+_STATES = {LOADING: CONNECTING, PAUSED: "paused", ASKING: CONNECTING}
+
+
+class Desk:
+    """Broker, transport and postbox of one endpoint."""
+
+    def __init__(
+        self,
+        loop: "asyncio.AbstractEventLoop",
+        settings: "GatewaySettings",
+        deliver: "Deliver",
+        clock_ms: "Callable[[], int]",
+        observer: "Observer | None",
+    ) -> None:
+        endpoint = settings.endpoint
+        self._loop = loop
+        self._clock_ms = clock_ms
+        self._observer = observer
+        self._chronicle = Chronicle(observer, clock_ms)
+        raise_file_limit(endpoint.connections_max, self._chronicle.tell)
+        folder = Path(settings.node.data)
+        self._users = Users(endpoint.users_file or folder / USERS_FILE)
+        self._load_users()
+        self._broker = Broker(endpoint, Rules(settings.access), _new_client_id)
+        self._broker.hold(True)
+        self.postbox = Postbox(LISTEN, deliver, self)
+        logins = Logins(endpoint.login_failures_per_minute)
+        self._hall = Hall(
+            loop, endpoint, self._broker, self.postbox, self._users, logins,
+            self._chronicle, clock_ms,
+        )  # fmt: skip
+        chance = Chance(int.from_bytes(os.urandom(8), "little"))
+        self._doors = [Door(loop, one, self._hall, chance) for one in settings.listeners]
+        self._is_serving = False
+        self._is_closing = False
+        self._pause_reason = ""
+        self._bug = ""
+        self._since_ms = clock_ms()
+        self.fields: dict[str, object] = {}
+        self.note_state()
+
+    def pause(self, reason: str) -> None:
+        """Hold the clients up until `resume`; their connections stand."""
+        self._pause_reason = reason
+        self.postbox.pause()
+        self.note_state()
+
+    def look(self) -> None:
+        """Do what follows from what was told."""
+        self._hall.look()
+
+    def reload(self) -> None:
+        """Read the TLS files and the users again; what is of no use leaves the old ones."""
+        self._load_users()
+        for door in self._doors:
+            door.reload()
+        self._chronicle.tell("info", "listeners_reloaded", [])
+        self.note_state()
+
+    def start_to_close(self) -> None:
+        """Send the clients away; the loop is stopped when they are gone, or too slow."""
+        self._is_closing = True
+        for door in self._doors:
+            door.close()
+        self._hall.say_goodbye()
+        self._await_goodbyes(self._loop.time() + GOODBYE_S)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for door in self._doors:
+            door.close()
+        self._hall.close()
+
+    # What the postbox tells.
+
+    def loaded(self, pairs: "list[tuple[bytes, bytes]]") -> None:
+        """Take a page of what earlier runs left."""
+        self._broker.restore(pairs, self._clock_ms(), _wall_ms())
+
+    def settled(self, number: int, refused: bool) -> None:
+        """Let go what hangs on a turn."""
+        self._broker.settled(number, refused, self._clock_ms())
+
+    def found(self, pairs: "list[tuple[bytes, bytes]]") -> None:
+        """Hand the broker the notes that it asked for."""
+        self._broker.found(pairs, self._clock_ms())
+
+    def running(self) -> None:
+        """Let clients in, at the first time; they are in already after a pause."""
+        self._pause_reason = ""
+        if not self._is_serving and not self._is_closing:
+            self._is_serving = True
+            now_ms = self._clock_ms()
+            self._broker.restored(now_ms)
+            self._broker.tick(now_ms, _wall_ms())
+            for door in self._doors:
+                door.open()
+            self._keep_house()
+        self.note_state()
+
+    def hold(self, is_held: bool) -> None:
+        """Take nothing in for now, or go on."""
+        self._hall.hold(is_held)
+
+    def note_state(self) -> None:
+        """Make what the status says."""
+        state = _STATES.get(self.postbox.state, CONNECTED)
+        if state == CONNECTED and not all(door.is_open for door in self._doors):
+            state = CONNECTING
+        if state != self.fields.get("state"):
+            self._since_ms = self._clock_ms()
+        problems = [f"{door.url}: {door.problem}" for door in self._doors if door.problem]
+        self.fields = {
+            "state": state,
+            "since": self._since_ms,
+            "last_error": self._pause_reason or self._bug or "; ".join(problems),
+            "broker": " ".join(door.url for door in self._doors),
+            "generation": self.postbox.generation,
+            **figures(self._hall, self.postbox),
+        }
+
+    def failed(self, _loop: "asyncio.AbstractEventLoop", context: "dict[str, object]") -> None:
+        """A bug of ours in one callback: say so, and go on with the other connections."""
+        error = context.get("exception")
+        trace = str(context.get("message"))
+        if isinstance(error, BaseException):
+            trace = "".join(traceback.format_exception(error))
+        self._bug = f"a bug: {error!r}"
+        if self._observer is not None:
+            self._observer.report("error", "endpoint_bug", [("trace", trace)])
+
+    def _keep_house(self) -> None:
+        self._hall.keep_house()
+        self.note_state()
+        self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
+
+    def _load_users(self) -> None:
+        try:
+            self._users.load()
+        except UsersError as error:
+            fields: list[tuple[str, object]] = [("reason", error.what), ("hint", error.hint)]
+            self._chronicle.tell("error", "users_kept", fields)
+
+    def _await_goodbyes(self, until_s: float) -> None:
+        if self._hall.count == 0 or self._loop.time() >= until_s:
+            self._loop.stop()
+        else:
+            self._loop.call_later(GOODBYE_STEP_S, self._await_goodbyes, until_s)
+
+
+def _new_client_id() -> str:
+    return f"tidegate-{os.urandom(CLIENT_ID_BYTES).hex()}"
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,35 @@
+"""What an endpoint tells of itself in the status: names that operators' programs rest on."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegate_linux.endpoint.postbox import Postbox
+    from tidegate_linux.endpoint.transport.hall import Hall
+
+
+def figures(hall: "Hall", postbox: "Postbox") -> dict[str, Any]:
+    """Return the figures of an endpoint; those that end in _total only grow."""
+    counters = hall.broker.counters
+    return {
+        # As of the other kind of source: connections that were made.
+        "connections": counters.connections_total,
+        "endpoint": {
+            "connections": counters.connections,
+            "connections_max": counters.connections_max,
+            "sockets": hall.count,
+            "sessions": counters.sessions,
+            "sessions_expired_total": counters.sessions_expired,
+            "subscriptions": counters.subscriptions,
+            "retained": counters.retained,
+            "retained_bytes": counters.retained_bytes,
+            "messages_received_total": counters.messages_received,
+            "messages_sent_total": counters.messages_sent,
+            "bytes_received_total": counters.bytes_received,
+            "bytes_sent_total": counters.bytes_sent,
+            "logins_refused_total": hall.judge.refused,
+            "connections_refused_total": hall.chronicle.refused_links,
+            "dropped_total": dict(counters.dropped),
+            "unsettled_messages": postbox.messages,
+            "unsettled_bytes": postbox.size_bytes,
+        },
+    }

@@ -1,0 +1,83 @@
+"""Checks of logins, off the event loop: scrypt takes tens of milliseconds on purpose.
+
+Promises that an address which guesses is told no without a check, so that guessing costs us
+nothing, and that no secret is in any report.
+"""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from tidegate_linux.endpoint.transport.limits import LOGIN_THREADS, LOGINS_WAITING_MAX
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from tidegate_linux.endpoint.access.logins import Logins
+    from tidegate_linux.endpoint.access.users import Users
+    from tidegate_linux.endpoint.broker.connection import Login
+    from tidegate_linux.endpoint.transport.chronicle import Chronicle
+    from tidegate_linux.endpoint.transport.link import Link
+
+
+class Judge:
+    """Answers logins through `tell(link, is_right)`, in the thread of the event loop."""
+
+    def __init__(
+        self,
+        loop: "asyncio.AbstractEventLoop",
+        users: "Users",
+        logins: "Logins",
+        chronicle: "Chronicle",
+        now_ms: "Callable[[], int]",
+        tell: "Callable[[Link, Login, bool], None]",
+    ) -> None:
+        self._loop = loop
+        self._users = users
+        self._logins = logins
+        self._chronicle = chronicle
+        self._now_ms = now_ms
+        self._tell = tell
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(LOGIN_THREADS, "endpoint login")
+        self.refused = 0  # Logins that were wrong, barred or too many.
+
+    def ask(self, link: "Link", login: "Login") -> None:
+        """Have a login checked; the answer comes later, never from within this call."""
+        if self._logins.is_barred(link.address, self._now_ms()):
+            self._refuse(link, login, "too many wrong logins from this address")
+        elif self._waiting >= LOGINS_WAITING_MAX:
+            self._refuse(link, login, "too many logins at a time")
+        else:
+            self._waiting += 1
+            self._threads.submit(self._check, link, login)
+
+    def close(self) -> None:
+        """Check no more."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _check(self, link: "Link", login: "Login") -> None:
+        """In a thread of the pool."""
+        is_right = False
+        try:
+            is_right = self._users.check(login.username, login.password)
+        finally:
+            # If the loop has ended, the connection has too.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._checked, link, login, is_right)
+
+    def _checked(self, link: "Link", login: "Login", is_right: bool) -> None:
+        self._waiting -= 1
+        if is_right:
+            self._tell(link, login, True)
+            return
+        self._logins.failed(link.address, self._now_ms())
+        self.refused += 1
+        self._chronicle.login_refused(link.address, login.username, "wrong name or password")
+        self._tell(link, login, False)
+
+    def _refuse(self, link: "Link", login: "Login", why: str) -> None:
+        self.refused += 1
+        self._chronicle.login_refused(link.address, login.username, why)
+        self._loop.call_soon(self._tell, link, login, False)
