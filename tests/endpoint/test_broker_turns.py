@@ -2,10 +2,11 @@
 
 from tidegate_linux.endpoint.broker.connection import Connection, Peer, Valve
 from tidegate_linux.endpoint.broker.state.turns import Receipts, Turns
+from tidegate_linux.endpoint.broker.sys_topics import Counters
 
 
 def make_connection():
-    return Connection(Peer(None, "192.0.2.1", ""), None, Valve(), {})
+    return Connection(Peer(None, "192.0.2.1", ""), None, Valve(), {}, Counters())
 
 
 def test_an_empty_turn_takes_no_number():

@@ -64,7 +64,7 @@ class Broker:
         """Take a new network connection."""
         state = self._state
         reader = Reader(state.settings.packet_bytes_max)
-        connection = Connection(peer, reader, state.valve, state.changed)
+        connection = Connection(peer, reader, state.valve, state.changed, state.counters)
         connection.heard_ms = now_ms
         state.connections[connection] = None
         state.timers.arm(connection, now_ms + state.settings.connect_timeout_s * 1000)
@@ -198,6 +198,9 @@ def _look_at_session(state: State, session: Session, now_ms: int) -> None:
 def _look_at_connection(state: State, connection: Connection, now_ms: int) -> None:
     """End a connection that is silent for too long [MQTT-3.1.2-22]."""
     if connection.phase == ENDED:
+        return
+    if connection.phase != OPEN and state.valve.is_shut:
+        state.timers.arm(connection, now_ms + state.settings.connect_timeout_s * 1000)
         return
     if connection.phase != OPEN:
         fault = PacketError(reasons.KEEP_ALIVE_TIMEOUT, "no CONNECT in time")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.session import Session
     from tidegate_linux.endpoint.broker.state.routes import Routes
     from tidegate_linux.endpoint.broker.state.turns import Staged
+    from tidegate_linux.endpoint.broker.sys_topics import Counters
     from tidegate_linux.endpoint.codec.packets import Connect, Packet
     from tidegate_linux.endpoint.codec.reader import Reader
 
@@ -70,6 +71,7 @@ class Connection:
         "changed",
         "client_id",
         "connect",
+        "counters",
         "free_at_ms",
         "heard_ms",
         "in_flight",
@@ -97,13 +99,19 @@ class Connection:
     )
 
     def __init__(
-        self, peer: Peer, reader: "Reader", valve: Valve, changed: "dict[Connection, None]"
+        self,
+        peer: Peer,
+        reader: "Reader",
+        valve: Valve,
+        changed: "dict[Connection, None]",
+        counters: "Counters",
     ) -> None:
         self.peer = peer
         self.address = peer.address
         self.reader = reader
         self.valve = valve
         self.changed = changed  # The broker's list of those that the transport has to look at.
+        self.counters = counters
         self.phase = NEW
         self.timer_ms: int | None = None
         self.heard_ms = 0
@@ -173,6 +181,7 @@ class Connection:
         data = b"".join(self.output)
         self.output.clear()
         self.output_bytes = 0
+        self.counters.bytes_sent += len(data)
         return data
 
     def drop_output(self) -> None:

@@ -122,6 +122,7 @@ def _hand_over(
         ending.take_over(state, session.connection, now_ms)
     elif not is_own:
         # What waits in it is not for this user's eyes.
+        state.report("warning", "session_of_other_user", client_id=session.client_id, user=user)
         ending.discard(state, session, now_ms)
     return state.sessions.get(session.client_id)
 

@@ -188,8 +188,13 @@ def _send_entry(
             outbox.rejected(entry.packet_id)
         state.notes.done(session, entry)
         return
-    state.counters.messages_sent += 1
+    _count(state, entry.delivery)
     state.turns.stage(connection, data)
+
+
+def _count(state: "State", delivery: "Delivery") -> None:
+    state.counters.messages_sent += 1
+    state.counters.payload_bytes_sent += len(delivery.payload)
 
 
 def _encode(connection: "Connection", entry: "Entry", now_ms: int) -> bytes | None:
@@ -280,7 +285,7 @@ def _write_loose(
             return
         if not connection.aliases_out_max:
             encoded[key] = data
-    state.counters.messages_sent += 1
+    _count(state, delivery)
     if is_firm:
         state.turns.stage(connection, data)
     else:

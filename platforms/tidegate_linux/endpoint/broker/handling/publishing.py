@@ -47,13 +47,14 @@ def take_run(
     new = tuple.__new__  # Builds a named tuple in half the time of its own constructor.
     add = state.turns.messages.append
     ids: list[int] | None = None
-    first, count = at, len(packets)
+    first, count, payload_bytes = at, len(packets), 0
     while at < count:
         packet = packets[at]
         if not isinstance(packet, Publish):
             break
         at += 1
         topic, payload, qos, retain, dup, packet_id, extra = packet
+        payload_bytes += len(payload)
         if (
             extra is None
             and qos < 2
@@ -70,6 +71,7 @@ def take_run(
         _take(state, connection, session, packet, now_ms)
         ids = None
     state.counters.messages_received += at - first
+    state.counters.payload_bytes_received += payload_bytes
     _check_quota(state, connection)
     return at
 

@@ -24,6 +24,7 @@ class Restoring:
         self._sessions: dict[int, Session] = {}
         self._wills: list[tuple[int, WillNote]] = []
         self._last_session = 0
+        self._cut_off: list[Session] = []  # Were connected when the crash came.
         self._lost: list[bytes] = []
 
     def take(self, pairs: "list[tuple[bytes, bytes]]", now_ms: int) -> None:
@@ -54,6 +55,10 @@ class Restoring:
         for session in self._sessions.values():
             if session.ends_at_ms is not None:
                 state.timers.arm(session, session.ends_at_ms)
+        for session in self._cut_off:
+            # From now on its absence is counted, whatever crashes follow.
+            state.notes.session(session, now_ms)
+        self._cut_off = []
         self._sessions = {}
 
     def _take_one(self, key: bytes, value: bytes, now_ms: int) -> None:
@@ -104,6 +109,8 @@ class Restoring:
             # makes it older than the clock says now.
             away_ms = now_ms + state.notes.offset_ms - note.disconnected_wall_ms
             left_ms = min(max(whole_ms - away_ms, 0), whole_ms)
+        else:
+            self._cut_off.append(session)
         session.ends_at_ms = now_ms + left_ms
         self._sessions[note.number] = session
         self._last_session = max(self._last_session, note.number)
