@@ -15,7 +15,7 @@ there.  What arrived is counted message by message.
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,14 +125,16 @@ def start_hub(team: Team, port: int) -> Program:
     return hub
 
 
-def start_gateway(team: Team, source: list[str], hub_port: int, log: str) -> Program:
+def start_gateway(
+    team: Team, source: list[str], hub_port: int, log: str, more: Sequence[str] = ()
+) -> Program:
     """Start a gateway with default settings and wait until it logs `log`; 0: it has no hub."""
     path = team.folder / "gateway.toml"
     lines = ["[node]", 'name = "bench"', f'data = "{team.folder}/gateway"', "[[source]]", *source]
     if hub_port:
         lines += ["[uplink]", 'type = "http"', f'token = "{TOKEN}"']
         lines += [f'url = "http://127.0.0.1:{hub_port}"']
-    lines += ["[status]", f'url = "http://127.0.0.1:{free_port()}"']
+    lines += ["[status]", f'url = "http://127.0.0.1:{free_port()}"', *more]
     path.write_text("\n".join(lines) + "\n")
     path.chmod(0o600)
     gateway = team.start("gateway", tidegate("run", "-c", str(path)))
@@ -143,7 +145,9 @@ def start_gateway(team: Team, source: list[str], hub_port: int, log: str) -> Pro
 def start_endpoint(team: Team, port: int, hub_port: int) -> Program:
     """Start a gateway that devices connect to."""
     source = ['type = "listen"', f'url = "mqtt://127.0.0.1:{port}"']
-    return start_gateway(team, source, hub_port, "listening on mqtt://")
+    # As Mosquitto is set here: a subscriber that is slower than the publisher misses nothing.
+    more = ["[endpoint]", "queue_messages_max = 1_000_000", "queue_bytes_max = 1_000_000_000"]
+    return start_gateway(team, source, hub_port, "listening: url=mqtt://", more)
 
 
 def start_nats(team: Team, port: int) -> Program:

@@ -81,7 +81,7 @@ class Site:
     def wait_listening(self) -> None:
         """Wait until the gateway that was started last listens; note how long it took."""
         deadline = time.monotonic() + SETTLE_S
-        while "listening on mqtt://" not in self._new_log():
+        while "listening: url=mqtt://" not in self._new_log():
             assert self.gateway.is_running, f"the gateway has ended:\n{self.gateway.log()}"
             assert time.monotonic() < deadline, f"it does not listen:\n{self.gateway.log()}"
             time.sleep(0.01)

@@ -175,7 +175,7 @@ class Stage:
         )
         self._write("gateway.toml", lines)
         self._gateway.start()
-        self._gateway.wait_for("listening on mqtt://")
+        self._gateway.wait_for("listening: url=mqtt://")
         view.tell(self._at_s(), f"try it: {self._trial}")
         numbers = range(1, self._device_count + 1)
         self._devices = [Device(number, self._mqtt_port) for number in numbers]

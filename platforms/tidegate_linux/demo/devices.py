@@ -54,7 +54,8 @@ class Device:
     def _run(self) -> None:
         due_s = time.monotonic()
         while not self._stopped.is_set():
-            if time.monotonic() >= due_s:
+            # Not before CONNACK: paho would send it at once, ahead of what has to be sent again.
+            if time.monotonic() >= due_s and self._client.is_connected():
                 self._publish()
                 due_s += PERIOD_S
             self._turn(max(0.0, min(due_s - time.monotonic(), PERIOD_S)))
