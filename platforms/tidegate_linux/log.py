@@ -30,6 +30,7 @@ _SENTENCES = {
     "link_held": "the hub refuses us, everything is held until somebody mends that",
     "link_waiting": "the line is not to be used now",
     "messages_too_large": "messages over 16 MiB were dropped, the hub will be told of a gap",
+    "notes_damaged": "stored notes of a source are damaged and were left out",
     "record_damaged": "a stored record is damaged and was set aside",
     "record_quarantined": "the hub cannot take a record, it was set aside",
     "stream_forked": "two copies of this node have sent, this one goes on under a new epoch",

@@ -6,6 +6,7 @@ that production runs, must be exactly in the state of the last acknowledged grou
 that was being synced; it must take more; and a power cut during its recovery must change nothing.
 """
 
+import copy
 import hashlib
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from crash.medium import Medium, load, store
 from crash.recorder import MARK, Recorder
 from fakes.journal_script import Script, admitted, joined, lane_of, make_records
 from fakes.model_journal import ModelDisk
+from fakes.old_journal import make_old
 from tidegate_linux.journal.sqlite import open_journal
 
 LANES = ["main", "alarm"]
@@ -60,11 +62,16 @@ def replay(seed: int, images_per_operation: int, nested_share: float, plant: str
 
 
 def record(random: Random, plant: str) -> History:
-    """Run a random workload on the recorder; return what it did and the states it went through."""
+    """Run a random workload on the recorder; return what it did and the states it went through.
+
+    Half of the journals are of the format's version 1 when they are opened.
+    """
     folder = Path(tempfile.mkdtemp(dir=SCRATCH))
     recorder = Recorder(f"recorder-{random.getrandbits(64):x}")
     try:
         open_journal(folder, LANES, limit_bytes=LIMIT_BYTES).close()
+        if random.random() < 0.5:
+            make_old(folder)
         base = load(folder, FILES)
         states = _run(folder, recorder, random, plant)
     finally:
@@ -106,7 +113,8 @@ def state_of(journal) -> object:
             span = journal.read(lane.lane, at, ALL, ALL)
             lanes.append((*span[:5], joined(span.gaps), *span[6:]))
             at = span.last + 1 if span.last >= at else lane.last + 1
-    return lanes, state.boots, state.spent, state.recent
+    notes = [journal.notes(source, b"", b"\xff\xff", ALL) for source in ("listen", "other")]
+    return lanes, state.boots, state.spent, state.recent, notes
 
 
 def _run(folder: Path, recorder: Recorder, random: Random, plant: str) -> list[object]:
@@ -122,7 +130,8 @@ def _run(folder: Path, recorder: Recorder, random: Random, plant: str) -> list[o
         entries = script.entries(random.choice((1, 2, 8)))
         model.append(entries)
         model.sync()
-        states.append(state_of(model))
+        # Of a copy: a reader stands at the end of what it reads, and gaps there are not joined.
+        states.append(state_of(copy.deepcopy(disk).open()))
         recorder.mark(("begun", number))
         journal.append(entries)
         if plant != "acknowledge-before-sync" or number % 3 == 0:
@@ -134,6 +143,7 @@ def _run(folder: Path, recorder: Recorder, random: Random, plant: str) -> list[o
         elif chance < 0.25 and plant == "":
             journal.close()
             journal = _open(folder, recorder, plant)
+            model = disk.open()
     journal.close()
     return states
 

@@ -7,6 +7,7 @@ import apsw
 import pytest
 
 from fakes.journal_script import admitted, comparable, lane_of, make_records
+from fakes.old_journal import make_old
 from tidegate.errors import STORAGE_CORRUPT, StorageError
 from tidegate.records.clock import Boot
 from tidegate.store.journal import Booted, Dropped, Noted, Released, Spent
@@ -40,11 +41,6 @@ def change(folder, *statements):
     for statement in statements:
         connection.execute(statement)
     connection.close()
-
-
-def make_old(folder):
-    """Make of a journal what version 1 of the format had: no notes."""
-    change(folder, "DROP TABLE note", "PRAGMA user_version = 1")
 
 
 def notes_of(journal, source="listen"):
