@@ -63,6 +63,7 @@ class Hall:
         self.parked: dict[Link, None] = {}
         self.buffer = memoryview(bytearray(limits.READ_BYTES_MAX))
         self._whole_buffer = self.buffer
+        self.counters = broker.counters  # The broker's own, for what only the transport knows.
         self._post = post
         self._links: dict[Link, None] = {}
         self._link_of: dict[Connection, Link] = {}

@@ -94,6 +94,7 @@ class Link:
             return
         data = connection.take_output()
         if data:
+            self._hall.counters.bytes_sent += len(data)
             self._put(data if self._websocket is None else self._websocket.wrap(data))
             if self.phase != OPEN:
                 return
