@@ -141,9 +141,12 @@ def send_backlog(state: "State", connection: "Connection", now_ms: int) -> None:
     backlog = connection.backlog
     if not backlog:
         return
-    while backlog and not connection.is_slow:
-        delivery, identifiers = backlog.popleft()
+    sent = 0
+    while sent < len(backlog) and not connection.is_slow:
+        delivery, identifiers = backlog[sent]
+        sent += 1
         _write_loose(state, connection, delivery, identifiers, {}, True, now_ms)
+    del backlog[:sent]
     if backlog:
         state.stalled[connection] = None
     else:

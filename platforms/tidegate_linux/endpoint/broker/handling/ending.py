@@ -23,8 +23,11 @@ def fail(state: "State", connection: "Connection", fault: PacketError, now_ms: i
         _say_goodbye(connection, fault.reason, fault.text)
     elif connection.version or fault.reason == reasons.UNSUPPORTED_PROTOCOL_VERSION:
         # [MQTT-3.1.4-2]; for an unknown version in the form of 3.1.1 [MQTT-3.1.2-2].
-        told = ConnackProperties(reason_string=fault.text)
-        connection.send(connack(connection.version or 4, False, fault.reason, told))
+        version = connection.version or 4
+        data = connack(version, False, fault.reason, ConnackProperties(reason_string=fault.text))
+        if connection.bytes_max and len(data) > connection.bytes_max:
+            data = connack(version, False, fault.reason)  # [MQTT-3.2.2-19]
+        connection.send(data)
     _detach(state, connection, reasons.name_of(fault.reason), fault.text, now_ms)
 
 

@@ -81,8 +81,7 @@ def judged(state: "State", connection: "Connection", is_right: bool, now_ms: int
     """Go on with what came while a login was checked."""
     if connection.phase != JUDGED:
         return
-    packets = list(connection.pending)
-    connection.pending.clear()
+    packets, connection.pending = connection.pending, []
     try:
         connecting.judge(state, connection, is_right, now_ms)
     except PacketError as fault:

@@ -40,7 +40,7 @@ def _release(state: "State", connection: "Connection", number: int, is_refused: 
     queue, output = connection.staged, connection.output
     size_bytes = 0
     while queue and queue[0].number <= number:
-        for part in queue.popleft().parts:
+        for part in queue.pop(0).parts:
             if isinstance(part, Receipts):
                 data = _receipts(state, connection, part, is_refused)
             else:
