@@ -69,7 +69,7 @@ class Way:
         self.clock = Clock(state.boots, f"{telemetry.SEED:016x}")
         self.clock.observe(0, WALL_MS, SYNCHRONISED)
         self.journal.append([Booted(self.clock.boot)])
-        self.admission = Admission(FilterMap([]), [])
+        self.admission = Admission(FilterMap([]), [], set())
         self.intake = Intake(False, [telemetry.TOPIC_FILTER.encode()], b"")
         self.inbox = Inbox()
         store = open_store(f"sqlite:///{folder}/hub.db", "0" * 16)
