@@ -60,11 +60,9 @@ class Connection:
     """State of one network connection."""
 
     __slots__ = (
-        "address",
         "aliases_in",
         "aliases_out",
         "aliases_out_max",
-        "asks_problem",
         "backlog",
         "bytes_max",
         "changed",
@@ -106,7 +104,6 @@ class Connection:
         counters: "Counters",
     ) -> None:
         self.peer = peer
-        self.address = peer.address
         self.reader = reader
         self.valve = valve
         self.changed = changed  # The broker's list of those that the transport has to look at.
@@ -131,7 +128,6 @@ class Connection:
         self.keepalive_ms = 0  # After which silence it is given up; 0 for never.
         self.bytes_max = 0  # Of a packet that the client takes; 0 for no limit.
         self.receive_maximum = 0  # How many QoS 1 and 2 it takes ahead.
-        self.asks_problem = True  # Reason strings are wanted [MQTT-3.1.2-29].
 
         # What came in.
         # Lists, not deques: an empty deque takes 600 bytes, and most of these stay empty.
@@ -149,6 +145,11 @@ class Connection:
         self.aliases_out: dict[bytes, int] = {}
         self.aliases_out_max = 0
         self.backlog: list[tuple[Delivery, tuple[int, ...]]] = []
+
+    @property
+    def address(self) -> str:
+        """Return where the client is, for logs."""
+        return self.peer.address
 
     @property
     def is_held(self) -> bool:

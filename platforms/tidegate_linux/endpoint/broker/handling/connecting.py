@@ -60,7 +60,7 @@ def admit(state: "State", connection: "Connection", user: str, now_ms: int) -> N
     packet = connection.connect
     assert packet is not None
     expiry_s = min(packet.session_expiry_s, state.settings.session_expiry_s_max)
-    client_id = packet.client_id or state.new_client_id()
+    client_id = packet.client_id or _unused_id(state)
     before = state.sessions.get(client_id)
     before = _hand_over(state, before, user, now_ms)
     if state.counters.connections >= state.settings.connections_max:
@@ -91,6 +91,14 @@ def admit(state: "State", connection: "Connection", user: str, now_ms: int) -> N
         session_present=is_present,
     )
     delivering.resume(state, session, connection, now_ms)
+
+
+def _unused_id(state: "State") -> str:
+    """Make up a client id that no session bears [MQTT-3.1.3-7]."""
+    client_id = state.new_client_id()
+    while client_id in state.sessions:
+        client_id = state.new_client_id()
+    return client_id
 
 
 def _check(state: "State", packet: "Connect") -> None:
@@ -151,7 +159,6 @@ def _bind(
         maximum = settings.inflight_max
     connection.receive_maximum = min(maximum, ENTRIES_LIVE_MAX)
     connection.aliases_out_max = min(packet.topic_alias_max, settings.topic_alias_max)
-    connection.asks_problem = bool(packet.request_problem)
     connection.keepalive_ms = _keepalive_s(state, packet) * KEEPALIVE_SLACK_MS
     connection.heard_ms = now_ms
     if connection.keepalive_ms:
