@@ -90,3 +90,24 @@ def test_a_broken_users_file_leaves_the_users_that_were(site, tmp_path):
     site.source.reload()
     site.wait(lambda: site.reports.of("users_kept"))
     assert attempt(site, "ann", SECRET) == 0
+
+
+def test_where_nobody_has_a_name_an_anonymous_listener_takes_any(tmp_path):
+    with Listening(tmp_path, listener="anonymous = true") as site:
+        assert attempt(site, "ann", b"whatever") == 0
+        site.wait(lambda: site.reports.of("client_connected"))
+        # It proves nothing, so it counts for nothing.
+        assert site.reports.of("client_connected")[0]["user"] == ""
+
+
+def test_an_anonymous_listener_still_checks_a_name_where_there_are_users(tmp_path):
+    Users(tmp_path / "users").add("ann", SECRET)
+    with Listening(tmp_path, listener="anonymous = true") as site:
+        assert attempt(site, "ann", b"wrong-1") == 0x86
+        assert attempt(site, "ann", SECRET, "b") == 0
+
+
+def test_a_users_file_that_cannot_be_read_lets_no_name_in(tmp_path):
+    (tmp_path / "users").write_text("not a line of users\n")
+    with Listening(tmp_path, listener="anonymous = true") as site:
+        assert attempt(site, "ann", SECRET) == 0x86

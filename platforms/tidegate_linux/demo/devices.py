@@ -10,8 +10,8 @@ import threading
 import time
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTErrorCode, MQTTv5
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 

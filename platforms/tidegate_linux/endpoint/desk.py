@@ -59,8 +59,8 @@ class Desk:
         raise_file_limit(endpoint.connections_max, self._chronicle.tell)
         folder = Path(settings.node.data)
         self._users = Users(endpoint.users_file or folder / USERS_FILE)
-        self._load_users()
         self._broker = Broker(endpoint, Rules(settings.access), _new_client_id)
+        self._load_users()
         self._broker.hold(True)
         self.postbox = Postbox(LISTEN, deliver, self)
         logins = Logins(endpoint.login_failures_per_minute)
@@ -176,7 +176,10 @@ class Desk:
     def _load_users(self) -> None:
         try:
             self._users.load()
+            self._broker.know_users(bool(self._users.names()))
         except UsersError as error:
+            # A file that cannot be read does not mean that nobody has a name here.
+            self._broker.know_users(True)
             fields: list[tuple[str, object]] = [("reason", error.what), ("hint", error.hint)]
             self._chronicle.tell("error", "users_kept", fields)
 

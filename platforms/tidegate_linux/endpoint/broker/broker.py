@@ -75,6 +75,11 @@ class Broker:
         self._state.now_ms = now_ms
         inbound.received(self._state, connection, data, now_ms)
 
+    def know_users(self, has_users: bool) -> None:
+        """Learn whether there are users: where there are none, an anonymous listener asks for no
+        password, whatever name a client gives."""
+        self._state.has_users = has_users
+
     def judged(self, connection: Connection, is_right: bool, now_ms: int) -> None:
         """Take the answer to `connection.login`."""
         inbound.judged(self._state, connection, is_right, now_ms)

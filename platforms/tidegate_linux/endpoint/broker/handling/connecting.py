@@ -34,11 +34,14 @@ def connect(state: "State", connection: "Connection", packet: "Connect", now_ms:
     user = connection.peer.certificate_name
     if user:
         admit(state, connection, user, now_ms)
-    elif packet.username is not None:
+    elif packet.username is not None and (
+        state.has_users or not connection.peer.listener.anonymous
+    ):
         connection.phase = JUDGED
         connection.login = Login(packet.username, packet.password or b"")
         state.changed[connection] = None
     elif connection.peer.listener.anonymous:
+        # Where nobody has a name here, one that a client gives proves nothing and counts for none.
         admit(state, connection, "", now_ms)
     else:
         raise PacketError(reasons.NOT_AUTHORIZED, "this listener takes no anonymous clients")

@@ -38,6 +38,7 @@ class State:
         self.rules = rules
         self.new_client_id = new_client_id
         self.is_closing = False
+        self.has_users = True  # Whether there are names and passwords to check at all.
         self.valve = Valve()
         self.now_ms = 0  # When something happened last.
         self.opened_ms = 0  # When the valve was opened last.
