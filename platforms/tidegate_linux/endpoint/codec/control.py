@@ -39,12 +39,16 @@ from tidegate_linux.endpoint.codec.properties import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     from tidegate_linux.endpoint.codec.packets import Packet
     from tidegate_linux.endpoint.codec.reader import Reader
 
     Parse = Callable[["Reader", bytes, int, int, int], Packet]
+
+# In a packet: of the shortest ones 1 MB holds 260,000, which take 40 times as much here.  A client
+# with more subscriptions asks for them in several packets.
+FILTERS_MAX = 10_000
 
 _PLACED = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
 _REASONS = {
@@ -58,22 +62,25 @@ _DISCONNECT_REASONS = frozenset(
     {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99}
 )
 _AUTH_REASONS = frozenset({0x18, 0x19})  # 5.0, table 3-15; 0x00 is the server's.
-_NO_PROPERTIES = Properties()
+_NO_PROPERTIES = Properties({}, [], b"")
 
 
 def connect(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -> Connect:
     """Parse CONNECT (section 3.1)."""
     _check_flags(flags, 0)
+    last_of_length = data[at - 1]
     version, at = _version(data, at, stop)
     if not reader.version:
         reader.version = version  # As soon as it is known: a refusal is encoded by it.
+    if version == 5 and not last_of_length:
+        raise malformed("a remaining length with more bytes than it needs")  # [MQTT-1.5.5-1]
     bits, at = read_int(data, at, stop, 1)
     _check_connect_bits(bits, version)
     keepalive_s, at = read_int(data, at, stop, 2)
     found = _NO_PROPERTIES
     if version == 5:
         found, at = read_properties(data, at, stop, ids.IN_CONNECT)
-        if ids.AUTH_DATA in found and ids.AUTH_METHOD not in found:
+        if ids.AUTH_DATA in found.values and ids.AUTH_METHOD not in found.values:
             raise protocol_error("authentication data without a method")
     client_id, at = read_text(data, at, stop)
     will = None
@@ -86,8 +93,10 @@ def connect(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -> Co
         password, at = read_binary(data, at, stop)
     _check_end(at, stop)
     is_clean = bits & 0x02 != 0
-    method = found.get(ids.AUTH_METHOD)
-    expiry_s = found.get(ids.SESSION_EXPIRY, 0) if version == 5 else 0 if is_clean else NEVER_S
+    method = found.values.get(ids.AUTH_METHOD)
+    expiry_s = (
+        found.values.get(ids.SESSION_EXPIRY, 0) if version == 5 else 0 if is_clean else NEVER_S
+    )
     return Connect(
         version,
         client_id.decode(),
@@ -97,11 +106,11 @@ def connect(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -> Co
         password,
         will,
         expiry_s,
-        found.get(ids.RECEIVE_MAXIMUM, NO_RECEIVE_MAXIMUM),
-        found.get(ids.PACKET_BYTES_MAX, 0),
-        found.get(ids.TOPIC_ALIAS_MAXIMUM, 0),
-        found.get(ids.REQUEST_RESPONSE, 0),
-        found.get(ids.REQUEST_PROBLEM, 1),
+        found.values.get(ids.RECEIVE_MAXIMUM, NO_RECEIVE_MAXIMUM),
+        found.values.get(ids.PACKET_BYTES_MAX, 0),
+        found.values.get(ids.TOPIC_ALIAS_MAXIMUM, 0),
+        found.values.get(ids.REQUEST_RESPONSE, 0),
+        found.values.get(ids.REQUEST_PROBLEM, 1),
         None if method is None else method.decode(),
         found.pairs,
     )
@@ -136,9 +145,10 @@ def subscribe(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -> 
         filter, at = _filter(data, at, stop)
         options, at = read_int(data, at, stop, 1)
         requests.append(_request(filter, options, reader.version))
+        _check_count(requests)
     if not requests:
         raise protocol_error("a SUBSCRIBE without a filter")  # [MQTT-3.8.3-2]
-    return Subscribe(packet_id, requests, found.get(ids.SUBSCRIPTION_IDENTIFIER, 0))
+    return Subscribe(packet_id, requests, found.values.get(ids.SUBSCRIPTION_IDENTIFIER, 0))
 
 
 def unsubscribe(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -> Unsubscribe:
@@ -151,6 +161,7 @@ def unsubscribe(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -
     while at < stop:
         filter, at = _filter(data, at, stop)
         filters.append(filter)
+        _check_count(filters)
     if not filters:
         raise protocol_error("an UNSUBSCRIBE without a filter")  # [MQTT-3.10.3-2]
     return Unsubscribe(packet_id, filters)
@@ -174,7 +185,7 @@ def disconnect(reader: "Reader", data: bytes, flags: int, at: int, stop: int) ->
         if at < stop:
             found, at = read_properties(data, at, stop, ids.IN_DISCONNECT)
     _check_end(at, stop)
-    return Disconnect(reason, found.get(ids.SESSION_EXPIRY))
+    return Disconnect(reason, found.values.get(ids.SESSION_EXPIRY))
 
 
 def auth(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -> Auth:
@@ -182,16 +193,18 @@ def auth(reader: "Reader", data: bytes, flags: int, at: int, stop: int) -> Auth:
     if reader.version != 5:
         raise malformed("a packet of type 15")
     _check_flags(flags, 0)  # [MQTT-3.15.1-1]
-    reason, found = reasons.SUCCESS, _NO_PROPERTIES
+    if at == stop:
+        raise protocol_error("an AUTH without a reason means success, which a server says")
+    reason, at = read_int(data, at, stop, 1)
+    if reason not in _AUTH_REASONS:
+        raise protocol_error(f"a client's AUTH with reason {reason:#04x}")  # [MQTT-3.15.2-1]
+    found = _NO_PROPERTIES
     if at < stop:
-        reason, at = read_int(data, at, stop, 1)
-        if reason not in _AUTH_REASONS:
-            raise protocol_error(f"a client's AUTH with reason {reason:#04x}")
-        if at < stop:
-            found, at = read_properties(data, at, stop, ids.IN_AUTH)
+        found, at = read_properties(data, at, stop, ids.IN_AUTH)
     _check_end(at, stop)
-    method = found.get(ids.AUTH_METHOD)
-    return Auth(reason, None if method is None else method.decode())
+    if ids.AUTH_METHOD not in found.values:
+        raise protocol_error("an AUTH without a method")  # 5.0, 3.15.2.2.2.
+    return Auth(reason, found.values[ids.AUTH_METHOD].decode())
 
 
 def _of_kind(kind: int) -> "Parse":
@@ -235,7 +248,7 @@ def _will(data: bytes, at: int, stop: int, bits: int, version: int) -> tuple[Wil
     delay_s, extra = 0, None
     if version == 5:
         found, at = read_properties(data, at, stop, ids.IN_WILL)
-        delay_s = found.get(ids.WILL_DELAY, 0)
+        delay_s = found.values.get(ids.WILL_DELAY, 0)
         extra = extra_of(found)
     topic, at = read_text(data, at, stop)
     payload, at = read_binary(data, at, stop)
@@ -248,10 +261,14 @@ def _will(data: bytes, at: int, stop: int, bits: int, version: int) -> tuple[Wil
 
 def _request(filter: bytes, options: int, version: int) -> Request:
     qos, handling = options & 3, options >> 4 & 3
-    if qos == 3 or options & (0xC0 if version == 5 else 0xFC):
-        raise malformed(f"subscription options {options:#04x}")  # [MQTT-3.8.3-5]
+    if options & (0xC0 if version == 5 else 0xFC):
+        raise malformed(f"reserved subscription options {options:#04x}")  # [MQTT-3.8.3-5]
+    if qos == 3:
+        if version == 5:
+            raise protocol_error("a subscription of QoS 3")  # 5.0, 3.8.3.1.
+        raise malformed("a subscription of QoS 3")  # 3.1.1, [MQTT-3.8.3-4]
     if handling == 3:
-        raise protocol_error("retain handling 3")
+        raise protocol_error("retain handling 3")  # 5.0, 3.8.3.1.
     no_local = options & 0x04 != 0
     if no_local and shared(filter) is not None:
         raise protocol_error("no local for a shared subscription")  # [MQTT-3.8.3-4]
@@ -265,6 +282,12 @@ def _filter(data: bytes, at: int, stop: int) -> tuple[bytes, int]:
     except ValueError as error:
         raise PacketError(reasons.TOPIC_FILTER_INVALID, str(error)) from error
     return filter, at
+
+
+def _check_count(filters: "Sized") -> None:
+    if len(filters) > FILTERS_MAX:
+        text = f"more than {FILTERS_MAX} filters in a packet"
+        raise PacketError(reasons.IMPLEMENTATION_SPECIFIC_ERROR, text)
 
 
 def _packet_id(data: bytes, at: int, stop: int) -> tuple[int, int]:
