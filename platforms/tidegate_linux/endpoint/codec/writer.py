@@ -12,13 +12,16 @@ from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import PUBACK, PUBREC, PUBREL
 
 PINGRESP = b"\xd0\x00"
+LENGTH_MAX = 0x0FFFFFFF  # What a variable byte integer can say (5.0, table 1-1).
 
-# Return codes of 3.1.1, table 3.1; whatever else is wrong is "not authorised" where it is the
-# client's fault, "unavailable" where it is not.
+# Return codes of 3.1.1, table 3.1: "unavailable" for what is not the client's fault; what is, and
+# is not in this table, is "not authorised".
 _RETURN_CODES = {
     reasons.SUCCESS: 0,
     reasons.UNSUPPORTED_PROTOCOL_VERSION: 1,
     reasons.CLIENT_IDENTIFIER_NOT_VALID: 2,
+    reasons.UNSPECIFIED_ERROR: 3,
+    reasons.IMPLEMENTATION_SPECIFIC_ERROR: 3,
     reasons.SERVER_UNAVAILABLE: 3,
     reasons.SERVER_BUSY: 3,
     reasons.SERVER_SHUTTING_DOWN: 3,
@@ -141,6 +144,7 @@ def length(value: int) -> bytes:
     """Encode a variable byte integer [MQTT-1.5.5-1]."""
     if value < 0x80:
         return bytes((value,))
+    assert value <= LENGTH_MAX, f"{value} does not fit into four bytes"
     encoded = bytearray()
     while True:
         value, low = value >> 7, value & 0x7F
