@@ -242,17 +242,30 @@ class Client:
         self.nothing()
         return packets
 
+    def drain(self) -> list[Packet]:
+        """Take and acknowledge messages until there are no more."""
+        found = []
+        self.take_in()
+        while any(one.kind == codec.PUBLISH for one in self._packets):
+            found.append(self.message())
+            if not any(one.kind == codec.PUBLISH for one in self._packets):
+                self.take_in()
+        return found
+
     def take(self) -> list[Packet]:
         """Take all that has come."""
-        while self._read(SILENCE_S):
-            pass
+        self.take_in()
         packets, self._packets = self._packets, []
         return packets
 
-    def nothing(self) -> None:
-        """Assert that nothing has come, and that the connection is there."""
+    def take_in(self) -> None:
+        """Read until nothing more comes."""
         while self._read(SILENCE_S):
             pass
+
+    def nothing(self) -> None:
+        """Assert that nothing has come, and that the connection is there."""
+        self.take_in()
         assert not self._packets, f"there came {self._said()}"
         assert not self.wire.has_ended, "the broker ended the connection"
 
@@ -263,6 +276,22 @@ class Client:
             self._read(0.05)
         self._read(0.0)
         assert self.wire.has_ended, "the broker did not end the connection"
+
+    def rejected(self, *reasons: int) -> Packet | None:
+        """Assert that the broker has ended the connection instead of accepting the CONNECT.
+
+        It may have said why in a CONNACK, which is returned, and in nothing else.
+        """
+        self.ended()
+        packets, self._packets = self._packets, []
+        assert [one.kind for one in packets] in ([], [codec.CONNACK]), "more than a CONNACK came"
+        if not packets:
+            return None
+        assert not packets[0].session_present
+        assert packets[0].reason >= (0x80 if self.version == 5 else 1)
+        if reasons:
+            assert packets[0].reason in reasons, f"CONNACK with {packets[0].reason:#04x}"
+        return packets[0]
 
     def refused(self, *reasons: int) -> Packet | None:
         """Assert that the broker has ended the connection, and said why in a DISCONNECT.
