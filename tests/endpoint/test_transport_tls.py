@@ -68,6 +68,20 @@ def test_many_packets_in_one_tls_record_are_all_seen(site, authority):
     assert [client.receive().packet_id for _ in range(900)] == list(range(1, 901))
 
 
+def test_a_reader_over_tls_that_is_slow_misses_nothing(site, authority):
+    reader = site.client("reader", tls=trusting(authority))
+    reader.subscribe(b"t", 1)
+    writer = site.client("writer", tls=trusting(authority))
+    payloads = [bytes([number]) * 900_000 for number in range(10)]
+    for payload in payloads:
+        writer.publish(b"t", payload, qos=1)
+    time.sleep(0.3)
+    for payload in payloads:
+        packet = reader.receive()
+        assert packet.payload == payload
+        reader.send(codec.acknowledge(codec.PUBACK, packet.packet_id))
+
+
 def test_the_last_word_arrives_over_tls(site, authority):
     client = site.client("a", tls=trusting(authority))
     client.send(codec.connect("again"))

@@ -47,7 +47,7 @@ class Wire:
         self.fd = sock.fileno()
         self._on_readable = on_readable
         self._on_writable = on_writable
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[memoryview] = deque()
         self.unsent_bytes = 0
         self._is_reading = False
         self._is_writing = False
@@ -77,18 +77,21 @@ class Wire:
 
     def write(self, data: bytes) -> None:
         """Send `data`, now or when the socket takes it; raise `OSError` when it is broken."""
-        if not self._waiting:
-            try:
-                sent = self._sock.send(data)
-            except _LATER:
-                sent = 0
-            if sent == len(data):
-                return
-            if sent:
-                data = data[sent:]
-        self._waiting.append(data)
-        self.unsent_bytes += len(data)
-        self._watch_writing(True)
+        if self._waiting or len(data) > SEND_BYTES:
+            is_first = not self._waiting
+            self._waiting.append(memoryview(data))
+            self.unsent_bytes += len(data)
+            if is_first:
+                self.write_on()
+            return
+        try:
+            sent = self._sock.send(data)
+        except _LATER:
+            sent = 0
+        if sent < len(data):
+            self._waiting.append(memoryview(data)[sent:])
+            self.unsent_bytes += len(data) - sent
+            self._watch_writing(True)
 
     def write_on(self) -> None:
         """Send what waits, as much as the socket takes; raise `OSError` when it is broken."""
@@ -96,16 +99,19 @@ class Wire:
         while waiting:
             data = waiting[0]
             try:
-                # A view, and at each try the same one: SSL_write wants its call repeated.
-                sent = self._sock.send(memoryview(data)[:SEND_BYTES])
+                # At each try the same bytes: SSL_write wants its call repeated as it was.
+                sent = self._sock.send(data[:SEND_BYTES])
             except _LATER:
-                return
+                sent = 0
             self.unsent_bytes -= sent
             if sent == len(data):
                 waiting.popleft()
-            else:
+                continue
+            if sent:
                 waiting[0] = data[sent:]
-        self._watch_writing(False)
+            if sent < min(len(data), SEND_BYTES):
+                break
+        self._watch_writing(bool(waiting))
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Make it TLS, as the server; `shake` next."""
