@@ -159,7 +159,7 @@ class Reader:
 
     def _check_head(self, head: int, packet_bytes: int) -> None:
         """Refuse a packet by its first bytes, before the rest of it is kept."""
-        if not self.version and head != _CONNECT:
+        if not self.version and head & 0xF0 != _CONNECT:
             raise protocol_error("the first packet is not CONNECT")  # [MQTT-3.1.0-1]
         if packet_bytes > self.packet_bytes_max:
             text = f"a packet of {packet_bytes} bytes is over the limit of {self.packet_bytes_max}"
