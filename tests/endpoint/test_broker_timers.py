@@ -1,10 +1,12 @@
 """Timers come when they are due, and leave nothing behind when they are set again and again."""
 
+import weakref
+
 from tidegate_linux.endpoint.broker.state.timers import Timers
 
 
 class Thing:
-    timer_ms = None
+    timer = None
 
 
 def test_the_earlier_of_two_times_counts():
@@ -31,3 +33,17 @@ def test_those_due_at_the_same_time_come_in_the_order_in_which_they_were_armed()
     for thing in things:
         timers.arm(thing, 5)
     assert timers.take_due(5) == things
+
+
+def test_what_is_over_is_let_go_long_before_its_time():
+    timers, thing = Timers(), Thing()
+    timers.arm(thing, 100)
+    for _ in range(10_000):
+        gone = Thing()
+        timers.arm(gone, 1_000_000)
+        held = weakref.ref(gone)
+        timers.cancel(gone)
+        del gone
+        assert held() is None
+    assert len(timers) < 200
+    assert timers.take_due(1_000_000) == [thing]

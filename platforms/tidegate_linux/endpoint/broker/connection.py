@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.delivery import Delivery
     from tidegate_linux.endpoint.broker.session import Session
     from tidegate_linux.endpoint.broker.state.routes import Routes
+    from tidegate_linux.endpoint.broker.state.timers import Timer
     from tidegate_linux.endpoint.broker.state.turns import Staged
     from tidegate_linux.endpoint.broker.sys_topics import Counters
     from tidegate_linux.endpoint.codec.packets import Connect, Packet
@@ -88,7 +89,7 @@ class Connection:
         "session",
         "staged",
         "staged_bytes",
-        "timer_ms",
+        "timer",
         "unsent_bytes",
         "user",
         "valve",
@@ -109,7 +110,7 @@ class Connection:
         self.changed = changed  # The broker's list of those that the transport has to look at.
         self.counters = counters
         self.phase = NEW
-        self.timer_ms: int | None = None
+        self.timer: Timer | None = None
         self.heard_ms = 0
 
         # What the transport asks.

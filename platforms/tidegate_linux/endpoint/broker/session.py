@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tidegate.config.settings import EndpointSettings
     from tidegate_linux.endpoint.broker.connection import Connection
     from tidegate_linux.endpoint.broker.notes import WillNote
+    from tidegate_linux.endpoint.broker.state.timers import Timer
     from tidegate_linux.endpoint.broker.subscriptions import Subscription
 
 
@@ -31,7 +32,7 @@ class Session:
         "outbox",
         "received",
         "repeats",
-        "timer_ms",
+        "timer",
         "user",
         "will",
         "will_at_ms",
@@ -54,7 +55,7 @@ class Session:
         self.user = ""
         self.connection: Connection | None = None
         self.ends_at_ms: int | None = None  # While no connection stands.
-        self.timer_ms: int | None = None
+        self.timer: Timer | None = None
         self.filters: dict[bytes, Subscription] = {}
         self.will: WillNote | None = None
         self.will_at_ms: int | None = None  # When it is due; None while the connection stands.

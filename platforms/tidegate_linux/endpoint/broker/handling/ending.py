@@ -99,6 +99,7 @@ def _detach(state: "State", connection: "Connection", event: str, detail: str, n
     connection.session = None
     connection.drop_output()
     state.connections.pop(connection, None)
+    state.timers.cancel(connection)
     state.paced.pop(connection, None)
     state.stalled.pop(connection, None)
     state.changed[connection] = None

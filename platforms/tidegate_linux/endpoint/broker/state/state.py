@@ -82,6 +82,7 @@ class State:
         """Know a session no longer."""
         del self.sessions[session.client_id]
         self.kept_count -= session.is_stored
+        self.timers.cancel(session)
         self.seeking.pop(session, None)
         self.remembering.pop(session, None)
 
