@@ -8,9 +8,9 @@ from collections import namedtuple
 
 import apsw
 
-from tidegate.limits import BATCH_GAPS_MAX
+from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX
 from tidegate.records.clock import Boot, forgotten_boot
-from tidegate.records.record import Record, fold, size_bytes
+from tidegate.records.record import Record, fold, fold_all, make_record
 from tidegate.records.span import Gap, Span, assemble
 from tidegate.store.journal import EXPIRED, JournalState, Spent
 from tidegate_linux.journal.schema import LANE_SHIFT
@@ -31,9 +31,11 @@ LANE_COLUMNS = (
 )  # fmt: skip
 
 # CAST: a flipped bit may make a BLOB a TEXT that is no UTF-8; as bytes it only fails its hash.
+# `bytes` only says where to stop: a wrong one cuts the span elsewhere, and that is all.
 _ROWS = """
 SELECT record.id, record.hash, record.boot, record.ticks_ms, CAST(topic.topic AS BLOB),
-       CAST(record.payload AS BLOB), record.flags, CAST(record.properties AS BLOB)
+       CAST(record.payload AS BLOB), record.flags, CAST(record.properties AS BLOB),
+       coalesce(CAST(record.bytes AS INTEGER), 0)
 FROM record LEFT JOIN topic ON topic.id = record.topic
 WHERE record.id BETWEEN ? AND ? ORDER BY record.id LIMIT ?
 """
@@ -61,14 +63,21 @@ def read_span(
     opens_with_gap = bool(gaps) and gaps[0].first <= first
     hash_before = 0 if opens_with_gap else stored_hash(connection, lane, first - 1) or 0
     rows, cut = _rows(connection, lane, max(first, lane.forgotten + 1), count_max, bytes_max)
-    boots = _boots(connection, {row[2].boot for row in rows})
-    try:
-        span = assemble(first, hash_before, rows, gaps, boots)
-    except (TypeError, struct.error):
-        # Not even the types of some column are what was stored.
-        rows, cut = _whole(rows), False
-        span = assemble(first, hash_before, rows, gaps, boots)
-    all_taken = not cut and len(gaps) <= BATCH_GAPS_MAX and (not rows or rows[-1][0] <= span.last)
+    boots = _boots(connection, {row[2] for row in rows})
+    span = None
+    if not gaps and len(boots) <= BATCH_BOOTS_MAX:
+        span = _unbroken(lane.key(first), first, hash_before, rows, boots)
+    if span is None:
+        numbered = [(row[0] - lane.key(0), row[1], Record(*row[2:8])) for row in rows]
+        try:
+            span = assemble(first, hash_before, numbered, gaps, boots)
+        except (TypeError, struct.error):
+            # Not even the types of some column are what was stored.
+            numbered, cut = _whole(numbered), False
+            span = assemble(first, hash_before, numbered, gaps, boots)
+        rows = rows[: len(numbered)]
+    seq = rows[-1][0] - lane.key(0) if rows else 0
+    all_taken = not cut and len(gaps) <= BATCH_GAPS_MAX and seq <= span.last
     if all_taken and not span.damaged and span.last < lane.last:
         # More should be there: the next row is gone, or is no record any more.
         span = Span(*span[:-1], span.last + 1)
@@ -157,23 +166,37 @@ def _gaps_with_expired(connection: apsw.Connection, lane: "StoredLane", first: i
 
 def _rows(
     connection: apsw.Connection, lane: "StoredLane", first: int, count_max: int, bytes_max: int
-) -> "tuple[list[Row], bool]":
+) -> "tuple[list[Any], bool]":
     """Return rows from `first` on, at least one, and whether a limit cut them off."""
-    base_key = lane.key(0)
     keys = (lane.key(first), lane.key(lane.last))
-    rows: list[Row] = []
+    rows: list[Any] = []
     total_bytes = 0
-    new = tuple.__new__
-    found: Any = connection.execute(_ROWS, (*keys, max(1, count_max)))
-    for key, stored, *fields in found:
-        record = new(Record, fields)
-        topic, payload, properties = record.topic, record.payload, record.properties
-        if topic is not None and payload is not None and properties is not None:
-            total_bytes += size_bytes(record)
+    for row in connection.execute(_ROWS, (*keys, max(1, count_max))):
+        total_bytes += row[8]
         if rows and total_bytes > bytes_max:
             return rows, True
-        rows.append((key - base_key, stored, record))
+        rows.append(row)
     return rows, len(rows) == max(1, count_max)
+
+
+def _unbroken(
+    key: int, first: int, hash_before: int, rows: "list[Any]", boots: "dict[int, Boot]"
+) -> "Span | None":
+    """Return the span where every row from `key` on is there and is what was stored, else None.
+
+    It is what `assemble` would return, at two thirds of its price.
+    """
+    records = [make_record(Record, row[2:8]) for row in rows]
+    hashes = [row[1] for row in rows]
+    try:
+        if fold_all(hash_before, records) != hashes:
+            return None
+    except (TypeError, struct.error):
+        return None
+    if [row[0] for row in rows] != list(range(key, key + len(rows))):
+        return None
+    known = [boots[number] for number in sorted(boots)]
+    return Span(first, first + len(rows) - 1, hash_before, records, hashes, [], known, 0)
 
 
 def _whole(rows: "list[Row]") -> "list[Row]":
