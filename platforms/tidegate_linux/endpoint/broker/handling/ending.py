@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.state.state import State
     from tidegate_linux.endpoint.codec.packets import Disconnect
 
+WITHOUT_RETURN_CODE = (
+    reasons.MALFORMED_PACKET,
+    reasons.PROTOCOL_ERROR,
+    reasons.TOPIC_NAME_INVALID,
+    reasons.PACKET_TOO_LARGE,
+)
+
 
 def fail(state: "State", connection: "Connection", fault: PacketError, now_ms: int) -> None:
     """Tell the client why, if its version can be told, and end the connection [MQTT-4.13.1-1]."""
@@ -21,7 +28,7 @@ def fail(state: "State", connection: "Connection", fault: PacketError, now_ms: i
         return
     if connection.phase == OPEN:
         _say_goodbye(connection, fault.reason, fault.text)
-    elif connection.version or fault.reason == reasons.UNSUPPORTED_PROTOCOL_VERSION:
+    elif _is_answered(connection.version, fault.reason):
         # [MQTT-3.1.4-2]; for an unknown version in the form of 3.1.1 [MQTT-3.1.2-2].
         version = connection.version or 4
         data = connack(version, False, fault.reason, ConnackProperties(reason_string=fault.text))
@@ -77,6 +84,15 @@ def discard(state: "State", session: "Session", now_ms: int) -> None:
         state.routes.forget()
     state.notes.end(session)
     state.drop_session(session)
+
+
+def _is_answered(version: int, reason: int) -> bool:
+    if version == 5:
+        return True
+    # In 3.1.1 a CONNECT that is not as it should be gets no answer: [MQTT-3.1.4-1].
+    return reason == reasons.UNSUPPORTED_PROTOCOL_VERSION or (
+        version == 4 and reason not in WITHOUT_RETURN_CODE
+    )
 
 
 def _say_goodbye(connection: "Connection", reason: int, text: str) -> None:
