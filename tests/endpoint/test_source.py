@@ -182,3 +182,18 @@ def test_a_source_that_was_never_started_can_be_closed(tmp_path):
     site.source.acknowledge(1, [1])
     site.source.close()
     assert site.source.status()["state"] == "closed"
+
+
+def test_a_bug_ends_one_connection_and_is_told(tmp_path):
+    site = Listening(tmp_path)
+    site.start()
+    client, other = site.client("a"), site.client("b")
+    hall = site.source._desk._hall
+    link = next(link for link in hall._links if link.connection.client_id == "a")
+    link.connection.reader = None  # As a bug might leave it.
+    client.send(b"\xc0\x00")
+    assert client.receive() is None
+    other.ping()
+    site.wait(lambda: site.reports.of("endpoint_bug"))
+    site.wait(lambda: "a bug" in site.source.status()["last_error"])
+    site.source.close()

@@ -31,6 +31,7 @@ def attempt(site, username, password, client_id="a"):
 
 def test_the_right_password_comes_in(site):
     assert attempt(site, "ann", SECRET) == 0
+    site.wait(lambda: site.reports.of("client_connected"))
     assert site.reports.of("client_connected")[0]["user"] == "ann"
 
 

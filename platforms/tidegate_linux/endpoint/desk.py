@@ -54,7 +54,6 @@ class Desk:
         endpoint = settings.endpoint
         self._loop = loop
         self._clock_ms = clock_ms
-        self._observer = observer
         self._chronicle = Chronicle(observer, clock_ms)
         raise_file_limit(endpoint.connections_max, self._chronicle.tell)
         folder = Path(settings.node.data)
@@ -159,14 +158,15 @@ class Desk:
         }
 
     def failed(self, _loop: "asyncio.AbstractEventLoop", context: "dict[str, object]") -> None:
-        """A bug of ours in one callback: say so, and go on with the other connections."""
+        """Take what a callback of the loop has raised."""
         error = context.get("exception")
-        trace = str(context.get("message"))
-        if isinstance(error, BaseException):
-            trace = "".join(traceback.format_exception(error))
+        self.blame(error if isinstance(error, Exception) else RuntimeError(context.get("message")))
+
+    def blame(self, error: Exception) -> None:
+        """A bug of ours: say so, and go on for the sake of the other connections."""
         self._bug = f"a bug: {error!r}"
-        if self._observer is not None:
-            self._observer.report("error", "endpoint_bug", [("trace", trace)])
+        trace = "".join(traceback.format_exception(error))
+        self._chronicle.tell("error", "endpoint_bug", [("trace", trace)])
 
     def _keep_house(self) -> None:
         self._hall.keep_house()

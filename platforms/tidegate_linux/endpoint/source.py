@@ -120,11 +120,13 @@ class EndpointSource:
             words, self._words = self._words, deque()
         desk = self._desk
         assert desk is not None
-        try:
-            for word in words:
+        for word in words:
+            try:
                 word(desk)
-        finally:
-            desk.look()
+            except Exception as error:
+                # A bug of ours; without the words behind it everybody would wait for ever.
+                desk.blame(error)
+        desk.look()
 
     def _run(self, loop: asyncio.AbstractEventLoop, deliver: "Deliver") -> None:
         """The thread."""

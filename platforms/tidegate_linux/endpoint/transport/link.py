@@ -138,6 +138,8 @@ class Link:
             return
         self.phase = CLOSED
         self._wire.close()
+        if self._websocket is not None:
+            self._websocket.release()
         self._hall.forget(self)
         if self.connection is not None:
             self._hall.broker.lost(self.connection, self._hall.now_ms())
@@ -161,6 +163,14 @@ class Link:
         hall.opened(self)
 
     def _readable(self) -> None:
+        try:
+            self._take()
+        except Exception:
+            # A bug of ours: this connection cannot be trusted any more, the others can.
+            self.close()
+            raise
+
+    def _take(self) -> None:
         if self.phase == OPEN:
             self._receive()
         elif self.phase == LINGERING:

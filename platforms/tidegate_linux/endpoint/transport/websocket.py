@@ -96,6 +96,13 @@ class WebSocket:
         self.is_ended = True
         return self.take_output()
 
+    def release(self) -> None:
+        """Let go of what came and is not whole; nothing is called after this."""
+        self.is_ended = True
+        # A generator that holds its protocol, which holds it.
+        self._protocol.parser.close()
+        self._protocol.reader.buffer.clear()
+
     def _answer(self, request: Request) -> None:
         protocol = self._protocol
         if request.path.partition("?")[0] != self._path:

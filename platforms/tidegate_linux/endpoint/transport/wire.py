@@ -161,6 +161,9 @@ class Wire:
         self.fd = -1
         self._waiting.clear()
         self.unsent_bytes = 0
+        # Our owner holds us: without the circle it goes now, with the half packet it may have, and
+        # not when objects are collected.
+        self._on_readable = self._on_writable = _nothing
         with contextlib.suppress(OSError):
             self._sock.close()
 
@@ -171,3 +174,7 @@ class Wire:
                 self._loop.add_writer(self.fd, self._on_writable)
             else:
                 self._loop.remove_writer(self.fd)
+
+
+def _nothing() -> None:
+    """Stand for callbacks that nobody has any more."""
