@@ -123,7 +123,7 @@ def test_reasons_of_acknowledgements_are_among_those_that_there_are(site):
     "5.0", "MQTT-3.1.2-29", "MQTT-3.4.2-2", "MQTT-3.5.2-2", "MQTT-3.6.2-2", "MQTT-3.7.2-2"
 )
 def test_reason_strings_are_left_out_where_they_do_not_fit_or_are_declined(make_site):
-    for size, asks in [(0, 1), (0, 0)] + [(size, 1) for size in range(6, 70)]:
+    for size, asks in [(0, 1), (0, 0)] + [(size, 1) for size in range(30, 70)]:
         site = make_site(access=READ_ONLY)
         bounds = [(REQUEST_PROBLEM, asks)] + ([(PACKET_BYTES_MAX, size)] if size else [])
         client = site.open()

@@ -187,7 +187,7 @@ def test_unsubscribing_from_nothing_is_answered(site):
 
 @pytest.mark.conforms("5.0", "MQTT-3.9.2-1", "MQTT-3.11.2-1", "MQTT-3.1.2-29")
 def test_reason_strings_do_not_make_the_answers_too_large_or_go_to_who_declined_them(make_site):
-    for size, asks in [(100, 0)] + [(size, 1) for size in range(8, 60)]:
+    for size, asks in [(100, 0)] + [(size, 1) for size in range(30, 60)]:
         client = make_site(access=SOME).open()
         bounds = [(PACKET_BYTES_MAX, size), (REQUEST_PROBLEM, asks)]
         client.send(codec.connect("a", properties=bounds))

@@ -253,16 +253,20 @@ class Outbox:
         self._tail_count = self._tail_bytes = 0
         return count
 
-    def restore(self, entry: Entry, sent_max: int = WINDOW_ENTRIES) -> None:
+    def restore(
+        self, entry: Entry, sent_max: int = WINDOW_ENTRIES, unsent_from: int | None = None
+    ) -> None:
         """Take one entry from the notes after a start, in ascending order.
 
         What had been sent is not known, but it was among the first `sent_max`, and WINDOW_BYTES of
-        them: these get DUP and are not dropped.  A RELEASED one (`released`) goes out as PUBREL.
+        them, and came before number `unsent_from`, if that is known: these get DUP and are not
+        dropped.  A RELEASED one (`released`) goes out as PUBREL.
         """
         self.next_number = max(self.next_number, entry.number + 1)
         may_be_sent = (
             len(self._ids) < sent_max
             and self.total_bytes < WINDOW_BYTES
+            and (unsent_from is None or entry.number < unsent_from)
             and not (self._ahead or self._tail_count)
         )
         if entry.state == RELEASED or may_be_sent:

@@ -64,6 +64,9 @@ def admit(state: "State", connection: "Connection", user: str, now_ms: int) -> N
     assert packet is not None
     expiry_s = min(packet.session_expiry_s, state.settings.session_expiry_s_max)
     client_id = packet.client_id or _unused_id(state)
+    connection.client_id = client_id
+    answer = _answer(state, connection, packet, expiry_s)
+    _check_size(connection, connack(packet.version, False, reasons.SUCCESS, answer))
     before = state.sessions.get(client_id)
     before = _hand_over(state, before, user, now_ms)
     if state.counters.connections >= state.settings.connections_max:
@@ -76,11 +79,9 @@ def admit(state: "State", connection: "Connection", user: str, now_ms: int) -> N
         before = None
     session = before or state.new_session(client_id, expiry_s)
     connection.user = user
-    connection.client_id = client_id
     connection.phase = OPEN
     connection.connect = None
     _bind(state, connection, session, packet, expiry_s, now_ms)
-    answer = _answer(state, connection, packet, expiry_s)
     is_present = before is not None  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
     state.turns.stage(connection, connack(packet.version, is_present, reasons.SUCCESS, answer))
     state.counters.joined()
@@ -102,6 +103,13 @@ def _unused_id(state: "State") -> str:
     while client_id in state.sessions:
         client_id = state.new_client_id()
     return client_id
+
+
+def _check_size(connection: "Connection", data: bytes) -> None:
+    """Turn a client away that cannot take even CONNACK, the largest packet it cannot avoid."""
+    if connection.bytes_max and len(data) > connection.bytes_max:
+        # [MQTT-3.1.2-24]
+        raise PacketError(reasons.PACKET_TOO_LARGE, "the answer is larger than the client takes")
 
 
 def _check(state: "State", packet: "Connect") -> None:

@@ -34,7 +34,8 @@ def fail(state: "State", connection: "Connection", fault: PacketError, now_ms: i
         data = connack(version, False, fault.reason, ConnackProperties(reason_string=fault.text))
         if connection.bytes_max and len(data) > connection.bytes_max:
             data = connack(version, False, fault.reason)  # [MQTT-3.2.2-19]
-        connection.send(data)
+        if not connection.bytes_max or len(data) <= connection.bytes_max:
+            connection.send(data)  # [MQTT-3.1.2-24]
     _detach(state, connection, reasons.name_of(fault.reason), fault.text, now_ms)
 
 

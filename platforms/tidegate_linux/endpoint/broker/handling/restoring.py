@@ -22,6 +22,8 @@ class Restoring:
     def __init__(self, state: "State") -> None:
         self._state = state
         self._sessions: dict[int, Session] = {}
+        # Of those whose client was away: what was queued from here on was never sent.
+        self._unsent: dict[int, int] = {}
         self._wills: list[tuple[int, WillNote]] = []
         self._last_session = 0
         self._cut_off: list[Session] = []  # Were connected when the crash came.
@@ -84,7 +86,8 @@ class Restoring:
         elif kind == notes.QUEUED:
             number, entry_number = notes.split_queued_key(key)
             entry = notes.unpack_entry(entry_number, value, offset_ms)
-            self._sessions[number].outbox.restore(entry, WINDOW_ENTRIES)
+            outbox = self._sessions[number].outbox
+            outbox.restore(entry, WINDOW_ENTRIES, self._unsent.get(number))
         elif kind == notes.RETAINED:
             if not state.retained.put(notes.unpack_delivery(value, offset_ms)):
                 state.counters.drop(publishing.DROPPED_NO_ROOM)
@@ -105,6 +108,7 @@ class Restoring:
         session.outbox.next_number = note.next_number
         left_ms = whole_ms = note.expiry_s * 1000
         if note.disconnected_wall_ms:
+            self._unsent[note.number] = note.next_number
             # A clock that was set back or on meanwhile neither lengthens a session's life nor
             # makes it older than the clock says now.
             away_ms = now_ms + state.notes.offset_ms - note.disconnected_wall_ms

@@ -68,6 +68,9 @@ def unsubscribe(state: "State", connection: "Connection", packet: "Unsubscribe")
 
 
 def _answer(state: "State", connection: "Connection", session: "Session", data: bytes) -> None:
+    if connection.bytes_max and len(data) > connection.bytes_max:
+        # [MQTT-3.1.2-24]: the client would wait for it in vain.
+        raise PacketError(reasons.PACKET_TOO_LARGE, "the answer is larger than the client takes")
     if session.is_stored:
         state.turns.stage(connection, data)
     else:
