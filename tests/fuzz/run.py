@@ -30,7 +30,8 @@ PLAIN_GROWTH_MB_MAX = 64
 INPUT_S_MAX = 5
 WARNING = "WARNING: atheris is not installed (pip install -e '.[fuzz]'): blind mutations instead"
 
-sys.path[:0] = [str(ROOT / "core"), str(FOLDER)]
+sys.path[:0] = [str(ROOT / "core"), str(ROOT / "platforms"), str(ROOT / "tests"), str(FOLDER)]
+INSTRUMENTED = ["tidegate", "tidegate_linux.endpoint.codec", "targets"]
 
 
 def main(arguments=None):
@@ -95,7 +96,7 @@ def fuzz_here(name, runs, seed):
     """Fuzz a target in this process; libFuzzer ends it."""
     import atheris
 
-    with atheris.instrument_imports(include=["tidegate", "targets"]):
+    with atheris.instrument_imports(include=INSTRUMENTED):
         from targets import target
 
         function, seeds = target(name)

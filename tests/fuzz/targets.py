@@ -11,6 +11,7 @@ import tomllib
 import zlib
 from pathlib import Path
 
+from endpoint import codec_samples
 from tidegate.config.reading.gateway_reader import read_gateway
 from tidegate.config.reading.hub_reader import read_hub
 from tidegate.config.schema import SettingsError
@@ -27,11 +28,15 @@ from tidegate.store.segment import read_segment, segment_header
 from tidegate.wire.batch import decode, encode
 from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, seal, wrap
 from tidegate.wire.receipt import read_receipt, read_standing, receipt_fields
+from tidegate_linux.endpoint.codec import reasons, writer
+from tidegate_linux.endpoint.codec.packets import Publish, PublishExtra
+from tidegate_linux.endpoint.codec.reader import Reader
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 BATCH_BYTES_MAX = 1 << 16
 SEED = 0x5EED
 STREAM = parse_stream("00c0ffee00c0ffee.5f3759df5f3759df.main")
+MQTT_BYTES_MAX = 600
 GOOD_RECEIPT = {
     "stream": str(STREAM),
     "first": 3,
@@ -225,6 +230,54 @@ def url(data):
         parse_url(text, ("http", "https", "mqtt", "mqtts"))
 
 
+def mqtt(data):
+    """What a client sends: as it came, behind a CONNECT of either version, and made one packet."""
+    _mqtt(data)
+    for front in codec_samples.FRONT.values():
+        _mqtt(front + data)
+        if data:
+            _mqtt(front + data[:1] + writer.length(len(data) - 1) + data[1:])
+
+
+def _mqtt(data):
+    whole = _read([data])
+    third = len(data) // 3
+    assert _read([data[:third], data[third : 2 * third], data[2 * third :]]) == whole
+    assert _read([data[:-1], data[-1:]]) == whole, "the last byte alone is read otherwise"
+    packets, error, version = whole
+    assert error is None or (error[0] >= reasons.FAILED and error[1])
+    for found in packets:
+        if isinstance(found, Publish):
+            _publish_again(found, version)
+
+
+def _read(pieces):
+    reader = Reader(MQTT_BYTES_MAX)
+    packets = []
+    for piece in pieces:
+        packets += reader.feed(piece)
+        assert reader.partial_bytes <= MQTT_BYTES_MAX
+    error = reader.error
+    return packets, error and (error.reason, error.text), reader.version
+
+
+def _publish_again(found, version):
+    extra = found.extra or PublishExtra(b"", [], None, 0, b"")
+    fields = (found.topic, found.payload, found.qos, found.retain, found.dup, found.packet_id)
+    data = writer.publish(version, *fields, extra.forwarded, extra.expiry_s, extra.alias)
+    reader = Reader(1 << 20)
+    assert reader.feed(codec_samples.FRONT[version] + data)[1:] == [found], (
+        "what was read is written so"
+    )
+
+
+def _mqtt_seeds():
+    for data in [sample[0] for sample in codec_samples.CONNECTS] + [
+        sample[1] for sample in codec_samples.PACKETS
+    ]:
+        yield data[:400]
+
+
 def _vectors(name):
     return json.loads((VECTORS / f"{name}.json").read_text())
 
@@ -291,6 +344,7 @@ TARGETS = {
     "stream-name": (stream_name, _texts(str(STREAM), "a.b.c")),
     "properties": (properties, lambda: [pack_properties([(b"unit", b"mm"), (b"", b"")])]),
     "utf8": (utf8, _texts("größe", "日本", "\U0001f600")),
+    "mqtt": (mqtt, _mqtt_seeds),
     "url": (url, _texts("mqtts://user:secret@[::1]:8883/a%20b", "http://127.0.0.1:8080")),
 }
 

@@ -27,6 +27,7 @@ TARGETS = (
     "stream-name",
     "properties",
     "utf8",
+    "mqtt",
     "url",
 )
 
