@@ -66,6 +66,13 @@ def test_every_overlap_is_applied_once(store, database):
         assert rows == [(seq,) for seq in range(1, after + 1)]
 
 
+@pytest.mark.parametrize("size", [1, 49, 50, 51, 100, 149])
+def test_batches_of_any_size_are_stored_row_by_row(store, database, size):
+    node = Node(records=size)
+    assert store.apply(node.batch(1, size), "a", NOW_MS).records == size
+    assert stored(database) == expected(node, size)
+
+
 def test_random_resends_with_gaps_end_in_the_whole_stream(store, database):
     seed = random.SystemRandom().randrange(2**32)
     print("seed", seed)

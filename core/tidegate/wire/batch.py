@@ -25,7 +25,14 @@ from tidegate.limits import (
     TICKS_MS_MAX,
     TOPIC_BYTES_MAX,
 )
-from tidegate.records.record import FLAGS_ALL, QOS_MASK, Record, fold_all, unpack_properties
+from tidegate.records.record import (
+    FLAGS_ALL,
+    QOS_MASK,
+    Record,
+    fold_all,
+    make_record,
+    unpack_properties,
+)
 from tidegate.records.span import Gap, Span, reason_text
 from tidegate.records.stream import Stream, parse_stream
 from tidegate.records.topics import check_topic
@@ -264,7 +271,7 @@ def _read_records(
     payloads = reader.slices(payload_lengths)
     numbers = [boot.number for boot in boots]
     return [
-        Record(numbers[boot], ticks_ms, topics[topic], payload, flags, pairs)
+        make_record(Record, (numbers[boot], ticks_ms, topics[topic], payload, flags, pairs))
         for boot, ticks_ms, topic, payload, flags, pairs in zip(
             boot_column, ticks_column, topic_column, payloads, flags_column, properties
         )
