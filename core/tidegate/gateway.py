@@ -10,8 +10,8 @@ recovers; sources stay away until then, so that whatever was not acknowledged co
 """
 
 from tidegate.delivery.line import Line
+from tidegate.delivery.moment import Moment
 from tidegate.delivery.schedule import Schedule, Window
-from tidegate.delivery.sender import Moment
 from tidegate.delivery.uplink import Uplink
 from tidegate.effects import Append, Pause, Report, Resume, Seek, Sync
 from tidegate.events import (

@@ -9,8 +9,8 @@ from builders import NODE, chance, records, uplink_settings
 from scripted import Medium, ScriptedLink
 from scripted_hub import ScriptedHub
 from tidegate.delivery.line import Line
+from tidegate.delivery.moment import Moment
 from tidegate.delivery.schedule import Schedule
-from tidegate.delivery.sender import Moment
 from tidegate.delivery.uplink import Uplink
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.events import Answered, Fetched, Located, Unanswered
@@ -147,6 +147,11 @@ class Rig:
     def deadline_ms(self):
         return self.uplink.deadline_ms(self.moment)
 
+    @property
+    def is_idle(self):
+        """Tell whether no sender has anything to send, or a question but for its paced one."""
+        return all(sender.is_idle for sender in self.uplink.senders)
+
     def wait(self):
         """Go to the next deadline; there must be one."""
         self.now_ms = max(self.now_ms, self.deadline_ms())
@@ -157,7 +162,7 @@ class Rig:
         self.pump()
         for _ in range(PUMPS_MAX):
             self.serve()
-            if self.deadline_ms() is None:
+            if self.is_idle:
                 return
             self.wait()
         raise AssertionError("not everything gets delivered")

@@ -3,6 +3,7 @@
 from builders import BOOT_IDENTITY, arrived, chance, gateway_settings, message
 from scripted import Medium, ScriptedLink, ScriptedObserver, ScriptedSource
 from scripted_hub import ScriptedHub
+from tidegate.delivery.sender import IDLE_ASK_MS
 from tidegate.engine import REOPEN_MS_MAX, REOPEN_MS_MIN, Engine
 from tidegate.errors import STORAGE_FULL
 from tidegate.events import Answered, Sought, Unanswered
@@ -94,7 +95,7 @@ def test_a_whole_way_from_arrival_to_release():
     shell.clear()
     shell.step(*shell.answers())
     assert shell.log == [("append", "Released", "Spent"), ("sync",)]
-    assert shell.engine.deadline_ms(shell.now_ms) is None
+    assert shell.engine.deadline_ms(shell.now_ms) == shell.now_ms + IDLE_ASK_MS
 
 
 def test_puback_waits_for_sync():

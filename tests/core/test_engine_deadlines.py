@@ -8,6 +8,7 @@ same instants.
 from builders import BOOT_IDENTITY, NOON_MS, arrived, chance, gateway_settings, message
 from scripted import Medium, ScriptedLink, ScriptedObserver, ScriptedSource
 from scripted_hub import ScriptedHub
+from tidegate.delivery.sender import IDLE_ASK_MS
 from tidegate.engine import Engine
 from tidegate.events import Answered, ClockRead, Unanswered
 from tidegate.gateway import Gateway, lane_names
@@ -176,11 +177,17 @@ def test_an_outage_is_slept_through():
     assert world.steps - before < 50
 
 
-def test_an_idle_gateway_is_never_woken():
+def test_an_idle_gateway_is_woken_to_ask_how_the_hub_is_and_for_nothing_else():
     world = World({"lane": LANES})
     world.run_by_deadlines(1000)
-    assert world.engine.deadline_ms(1000) is None
     assert world.steps < 12
+    before = world.steps
+    world.run_by_deadlines(10 * IDLE_ASK_MS)
+    assert world.idle == 0
+    assert world.steps - before <= 9 * 3 * len(LANES), "a question, its answer, a look-up"
+    world = World({"lane": LANES, "uplink": {"bytes_per_day": 1_000_000}})
+    world.run_by_deadlines(1000)
+    assert world.engine.deadline_ms(1000) is None
 
 
 def test_closed_windows_and_a_spent_budget_are_slept_through():

@@ -31,7 +31,7 @@ def test_it_asks_even_with_nothing_to_send():
     assert rig.asked() == [0]
     rig.serve()
     assert rig.state == READY
-    assert rig.deadline_ms() is None
+    assert rig.is_idle
 
 
 def test_a_release_is_durable_before_the_next_batch():

@@ -147,7 +147,7 @@ def refused_posts(rig, poison):
     posts = None
     for _ in range(5000):
         if not rig.link.requests:
-            if rig.deadline_ms() is None:
+            if rig.is_idle:
                 return posts
             rig.wait()
             continue
@@ -227,7 +227,7 @@ def test_an_outage_in_the_middle_of_the_search_does_not_mislead_it():
         rig.hub.poison = set(payloads([position]))
         for _ in range(400):
             if not rig.link.requests:
-                if rig.deadline_ms() is None:
+                if rig.is_idle:
                     break
                 rig.wait()
             elif draw.below(4) == 0:

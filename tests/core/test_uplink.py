@@ -4,6 +4,7 @@ from builders import NOON_MS
 from rig import Rig
 from tidegate.delivery.line import BREAKER_FAILURES
 from tidegate.delivery.schedule import Schedule, parse_windows
+from tidegate.delivery.sender import IDLE_ASK_MS
 
 THREE = ("alarm", "main", "low")
 HOUR_MS = 3_600_000
@@ -157,11 +158,11 @@ def test_what_is_left_of_the_budget_bounds_the_batch():
 def test_nobody_is_woken_for_nothing():
     rig = Rig(THREE)
     rig.ready()
-    assert rig.deadline_ms() is None
+    assert rig.deadline_ms() == rig.now_ms + IDLE_ASK_MS
     rig.admit(1)
     rig.pump()
     steps = 0
-    while rig.deadline_ms() is not None:
+    while not rig.is_idle:
         before_ms = rig.now_ms
         rig.wait()
         steps += 1

@@ -131,7 +131,7 @@ def _believes_any_cursor(original):
 
 def _reuses_numbers_after_a_rollback(_original):
     def seek(self, high):
-        return self._go_on_behind(high, self._estimate_bytes(high))
+        return self._go_on_behind(high, self.lane.estimate_bytes(high))
 
     return seek
 
@@ -145,7 +145,7 @@ def _keeps_the_epoch(original):
 
 def _believes_a_cursor_in_a_gap(_original):
     def look_before_gap(self, seq):
-        return self._go_on_behind(seq, self._estimate_bytes(seq))
+        return self._go_on_behind(seq, self.lane.estimate_bytes(seq))
 
     return look_before_gap
 
@@ -311,6 +311,13 @@ def _sends_twice_at_once(original):
     return fetched
 
 
+def _never_asks_when_idle(original):
+    def due_ms(self):
+        return None if self.is_idle else original(self)
+
+    return due_ms
+
+
 CORE_MUTANTS = (
     ("acknowledges before the commit", Gateway, "_gathered", _acknowledges_first),
     ("leaves the flush for later", Gateway, "handle", _syncs_after_acknowledging),
@@ -320,6 +327,7 @@ CORE_MUTANTS = (
     ("skips a receipt's range", Sender, "_take_receipt", _skips_the_receipts_range),
     ("renumbers on retry", Sender, "unanswered", _renumbers_on_retry),
     ("never goes back for a restored hub", Sender, "_go_on_behind", _never_goes_back),
+    ("never asks when idle", Sender, "due_ms", _never_asks_when_idle),
     ("believes any cursor", Sender, "located", _believes_any_cursor),
     ("reuses numbers after a rollback", Sender, "_seek", _reuses_numbers_after_a_rollback),
     ("keeps the epoch at a fork", Lane, "renew", _keeps_the_epoch),

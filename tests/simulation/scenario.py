@@ -9,7 +9,7 @@ from simulation.plan import BIG_BYTES, IDENTITY_NAME, POISON, Plan, make_plan
 from simulation.receiver import Receiver
 from simulation.world import WALL_START_MS, BrokenPromiseError, World
 from tidegate.delivery.line import UP
-from tidegate.delivery.sender import READY
+from tidegate.delivery.sender import IDLE_ASK_MS, READY
 from tidegate.limits import PAYLOAD_BYTES_MAX
 from tidegate.records.record import pack_properties
 
@@ -18,6 +18,7 @@ DAY_MS = 24 * 3600 * 1000
 # Until all is at rest again: the longest `Retry-After` and the pauses of a refused node.  What
 # takes longer is stuck, or waits for a timer that nobody would wait for.
 REST_MS = 200_000
+PAUSE_MS_MAX = 100_000  # No `Retry-After` here asks for more, and no refused node waits longer.
 
 
 class Scenario:
@@ -247,20 +248,32 @@ class Scenario:
             broker.start()
         for node in self.nodes:
             node.disk.capacity_bytes = ROOMY_BYTES
-        # One more message a stream: a receiver restored meanwhile is found out at the next batch.
-        world.after(5000, self._publish_last)
+        uplink = self.plan.settings.uplink
+        is_paced = bool(uplink.windows or uplink.bytes_per_day)
+        if not is_paced and world.chance.random() < 0.3:
+            # A receiver restored now is found out by the questions of idle senders.
+            world.meet("no message after the last fault")
+            if self.plan.backup_faults:
+                world.after(5000, self._restore_receiver)
+            world.after(IDLE_ASK_MS + PAUSE_MS_MAX, self._end_of_messages)
+        else:
+            # One more message a stream: it is found out at the next batch.
+            world.after(5000, self._publish_last)
 
     def _publish_last(self) -> None:
         for broker in self.brokers:
             for lane in LANES:
                 self._publish(broker, b"plain", lane)
+        self._end_of_messages()
+
+    def _end_of_messages(self) -> None:
         self._is_last_out = True
 
     def _rest_ms(self) -> int:
         uplink = self.plan.settings.uplink
         if uplink.windows or uplink.bytes_per_day:
             return 30 * DAY_MS
-        return REST_MS
+        return REST_MS + IDLE_ASK_MS
 
     _is_last_out = False
 

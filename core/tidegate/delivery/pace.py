@@ -5,10 +5,26 @@ through at all.  So the size doubles while full batches return within half the a
 they take more than twice the aim or fail.  What a target called too large is remembered.
 """
 
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidegate.records.span import Span
+
 RECORDS_MIN = 1
 BYTES_MIN = 1024  # Below this the envelope and the headers cost more than they save.
 ROUND_TRIP_AIM_MS = 1000  # What a failure costs at worst, and how soon an urgent lane gets a turn.
 START_SHARE = 8  # Begin with an eighth of the limits: an unknown line is taken for a slow one.
+
+
+class Flight(namedtuple("Flight", ("span", "sent_ms", "total_bytes", "held_bytes"))):
+    """A batch that was sent; `held_bytes` is what its records not yet released take."""
+
+    __slots__ = ()
+    span: "Span"
+    sent_ms: int
+    total_bytes: int
+    held_bytes: int
 
 
 class Pace:

@@ -20,11 +20,9 @@ doubt or lost answer it *asks* for the cursor and looks the number up in its own
 The caller feeds every answer in once, and carries out the effects in order.
 """
 
-from collections import namedtuple
-
 from tidegate.delivery.answer import LATER, POISON, RECEIPT, REFUSED, STANDING, TOO_LARGE, judge
 from tidegate.delivery.fork import Renewals, before_gaps, probe_between
-from tidegate.delivery.pace import Pace
+from tidegate.delivery.pace import Flight, Pace
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
 from tidegate.errors import ProtocolError
 from tidegate.records.record import size_bytes
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from tidegate.config.settings import UplinkSettings
     from tidegate.delivery.chance import Chance
     from tidegate.delivery.line import Line
+    from tidegate.delivery.moment import Moment
     from tidegate.effects import Effect
     from tidegate.events import Answered, Unanswered
     from tidegate.records.span import Span
@@ -52,25 +51,8 @@ SEEK, SEEKING, COMPARING = "seek", "seeking", "comparing"
 
 CONFLICTS_MAX = 3  # As many corrections in a row make sense; then one of us two is broken.
 QUARANTINE_RUN_MAX = 16  # More poison in a row, and it is the target that is sick, not the data.
-
-
-class Flight(namedtuple("Flight", ("span", "sent_ms", "total_bytes", "held_bytes"))):
-    """A batch that was sent; `held_bytes` is what its records not yet released take."""
-
-    __slots__ = ()
-    span: "Span"
-    sent_ms: int
-    total_bytes: int
-    held_bytes: int
-
-
-class Moment(namedtuple("Moment", ("now_ms", "wall_ms", "boot"))):
-    """When something happens: monotonic, wall time or None, and the number of the current boot."""
-
-    __slots__ = ()
-    now_ms: int
-    wall_ms: "int | None"
-    boot: int
+# With nothing to send: soon enough for who looks at the status, and 290 short requests a day.
+IDLE_ASK_MS = 300_000
 
 
 class Sender:
@@ -86,11 +68,11 @@ class Sender:
         chance: "Chance",
     ) -> None:
         self.lane = lane
-        self.urgent = urgent
         self.state = ASK
         self.next = lane.through + 1
         self._node = node
         self._line = line
+        self._urgent = urgent
         self._batch_age_ms = settings.batch_age_ms
         self._pace = Pace(settings.batch_records, settings.batch_bytes)
         self._chance = chance
@@ -101,7 +83,7 @@ class Sender:
         self._generation = ""
         self._flight: Flight | None = None  # Until it is known what became of it.
         self._standing: Standing | None = None
-        self._standing_ms = 0
+        self._heard_ms = 0  # When the receiver last said where it stands.
         self._suspects = 0
         self._conflicts = 0
         self._quarantined_in_a_row = 0
@@ -116,13 +98,29 @@ class Sender:
         elif self._waiting_since_ms is None:
             self._waiting_since_ms = now_ms
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether there is nothing to send, and nothing to ask but whether all is well."""
+        return self.state == READY and self._waiting_since_ms is None
+
+    @property
+    def urgent(self) -> bool:
+        """Tell whether the sender may use the line outside the schedule."""
+        return self._urgent and not self.is_idle
+
     def due_ms(self) -> "int | None":
-        """Return from when on the sender has a use for the line; None while it waits for an answer,
-        or has nothing to send."""
+        """Return from when on the sender has a use for the line; None while it waits for an answer.
+
+        With nothing to send it asks from time to time: a line that is down, or a receiver restored
+        from a backup, is not to wait for the next record to be noticed.  Not where bytes are
+        counted.
+        """
         if self.state in (ASK, SEEK):
             return self._retry_at_ms
-        if self.state != READY or self._waiting_since_ms is None:
+        if self.state != READY:
             return None
+        if self._waiting_since_ms is None:
+            return None if self._line.schedule.has_budget else self._heard_ms + IDLE_ASK_MS
         is_full = (
             self.lane.last - self.next + 1 >= self._pace.records
             or self.lane.held_bytes >= self._pace.bytes
@@ -145,7 +143,7 @@ class Sender:
 
     def use_line(self, room_bytes: int) -> "list[Effect]":
         """Use the line for the next step; `room_bytes` is what may be sent at most."""
-        if self.state == ASK or (self.state == READY and self._line.probing):
+        if self.state == ASK or self.is_idle or (self.state == READY and self._line.probing):
             # Also to probe a broken circuit: a query is cheaper to lose than a batch.
             self.state = ASKING
             self._placed = 0
@@ -164,7 +162,7 @@ class Sender:
         self._token = self._line.next_token()
         return Query(self._token, self.lane.stream(self._node), at)
 
-    def fetched(self, span: "Span", moment: Moment) -> "list[Effect]":
+    def fetched(self, span: "Span", moment: "Moment") -> "list[Effect]":
         """Send what was read, or deal with what could not be."""
         assert self.state == FETCHING
         if span.last < span.first:
@@ -199,12 +197,12 @@ class Sender:
         """Tell whether the request `token` is the one in flight here."""
         return token == self._token and self.state in (ASKING, FLYING, SEEKING)
 
-    def unanswered(self, answer: "Unanswered", moment: Moment) -> "list[Effect]":
+    def unanswered(self, answer: "Unanswered", moment: "Moment") -> "list[Effect]":
         """Ask where the receiver stands: whether it got the batch is unknown."""
         self._fail(answer.reason, None, moment)
         return []
 
-    def answered(self, answer: "Answered", moment: Moment) -> "list[Effect]":
+    def answered(self, answer: "Answered", moment: "Moment") -> "list[Effect]":
         """Go on from the target's answer."""
         meaning = judge(answer.status, answer.fields, self.state == FLYING)
         try:
@@ -224,13 +222,13 @@ class Sender:
         assert meaning == REFUSED
         return self._refused_all(detail, moment)
 
-    def _fail(self, reason: str, retry_after: "str | None", moment: Moment) -> None:
+    def _fail(self, reason: str, retry_after: "str | None", moment: "Moment") -> None:
         if self.state == FLYING:
             self._pace.failed()
         self.state = ASK
         self._retry_at_ms = self._line.failed(moment.now_ms, moment.wall_ms, reason, retry_after)
 
-    def _take_receipt(self, fields: object, moment: Moment) -> "list[Effect]":
+    def _take_receipt(self, fields: object, moment: "Moment") -> "list[Effect]":
         flight = self._flight
         assert flight is not None
         receipt = read_receipt(self.lane.stream(self._node), fields)
@@ -246,6 +244,7 @@ class Sender:
         if receipt.cursor.hash_at != span.hash_after:
             raise ProtocolError("bad-receipt", "the receipt has another hash than was sent")
         self._line.succeeded(moment.now_ms)
+        self._heard_ms = moment.now_ms
         self._pace.returned(moment.now_ms - flight.sent_ms, len(span.records), flight.total_bytes)
         self._flight = None
         self._conflicts = 0
@@ -263,7 +262,7 @@ class Sender:
         day, sent_bytes = self._line.schedule.state()
         return [Append([released, Spent(day, sent_bytes)]), Sync()]
 
-    def _take_standing(self, answer: "Answered", moment: Moment) -> "list[Effect]":
+    def _take_standing(self, answer: "Answered", moment: "Moment") -> "list[Effect]":
         standing = read_standing(self.lane.stream(self._node), answer.fields)
         if self.state == FLYING:
             self._count_conflict()
@@ -273,9 +272,9 @@ class Sender:
         else:
             self._flight = None
             self._line.succeeded(moment.now_ms)
-        self._generation = standing.generation
+        self._take_generation(standing)
         self._standing = standing
-        self._standing_ms = moment.now_ms
+        self._heard_ms = moment.now_ms
         if self.state == SEEKING:
             self.state = COMPARING
             return [Locate(self.lane.name, self._probe)]
@@ -286,6 +285,13 @@ class Sender:
             return self._seek(self.lane.last)
         self.state = PLACING
         return [Locate(self.lane.name, through)]
+
+    def _take_generation(self, standing: "Standing") -> None:
+        is_new, self._generation = standing.generation != self._generation, standing.generation
+        through = standing.cursor.through
+        if is_new and through < self.lane.through:  # It acknowledged more once.
+            fields = [("lane", self.lane.name), ("through", through)]
+            self._line.tell("warning", "hub_restored", fields)
 
     def _count_conflict(self) -> None:
         self._conflicts += 1
@@ -300,14 +306,14 @@ class Sender:
             if hash_at is None:
                 return self._look_before_gap(seq)
             if hash_at == standing.cursor.hash_at:
-                return self._go_on_behind(seq, self._estimate_bytes(seq))
+                return self._go_on_behind(seq, self.lane.estimate_bytes(seq))
             return self._seek(seq - 1)
         assert self.state == COMPARING
         is_common = standing.asked == seq and hash_at is not None and standing.asked_hash == hash_at
         placed, self._placed = self._placed, 0
         if placed:
             if is_common:
-                return self._go_on_behind(placed, self._estimate_bytes(placed))
+                return self._go_on_behind(placed, self.lane.estimate_bytes(placed))
             return self._seek(seq - 1)
         if is_common:
             self._low = seq
@@ -322,15 +328,10 @@ class Sender:
         """
         before = before_gaps(seq, self.lane.gaps)
         if before <= self.lane.through:
-            return self._go_on_behind(seq, self._estimate_bytes(seq))
+            return self._go_on_behind(seq, self.lane.estimate_bytes(seq))
         self._placed, self._probe = seq, before
         self.state = SEEK
         return []
-
-    def _estimate_bytes(self, through: int) -> int:
-        lane = self.lane
-        count = through - lane.through
-        return lane.held_bytes * count // max(lane.held_records, count) if count > 0 else 0
 
     def _seek(self, high: int) -> "list[Effect]":
         self._low, self._high = self.lane.through, high
@@ -344,19 +345,19 @@ class Sender:
         effects = []
         common = max(self._low, self.lane.through)
         if common > self.lane.through:
-            effects = self._go_on_behind(common, self._estimate_bytes(common))
+            effects = self._go_on_behind(common, self.lane.estimate_bytes(common))
         epoch = identity_text(self._chance.bits64())
         old = str(self.lane.stream(self._node))
         renewed = self.lane.renew(epoch)
         self._line.tell("warning", "stream_forked", [("stream", old), ("common", common)])
         self.state = ASK
-        self._retry_at_ms = self._renewals.ask_at_ms(self._standing_ms)
+        self._retry_at_ms = self._renewals.ask_at_ms(self._heard_ms)
         self.next = 1
         self._flight = None
         effects.extend([Append([renewed]), Sync()])
         return effects
 
-    def _narrow(self, meaning: str, detail: str, moment: Moment) -> "list[Effect]":
+    def _narrow(self, meaning: str, detail: str, moment: "Moment") -> "list[Effect]":
         """Send less, until the verdict is about one record."""
         flight = self._flight
         assert flight is not None
@@ -371,7 +372,7 @@ class Sender:
         self.state = READY
         return []
 
-    def _quarantine(self, detail: str, moment: Moment) -> "list[Effect]":
+    def _quarantine(self, detail: str, moment: "Moment") -> "list[Effect]":
         flight = self._flight
         assert flight is not None
         span = flight.span
@@ -393,7 +394,7 @@ class Sender:
             return [Append(self.lane.withdraw(seq, reason)), Sync()]
         return [Append(self.lane.set_aside(seq, seq, flight.held_bytes, reason, True)), Sync()]
 
-    def _refused_all(self, detail: str, moment: Moment) -> "list[Effect]":
+    def _refused_all(self, detail: str, moment: "Moment") -> "list[Effect]":
         self.state = ASK
         self._retry_at_ms = self._line.refused(moment.now_ms, detail)
         return []

@@ -5,13 +5,14 @@ hands answers to the sender that waits for them; an answer nobody waits for is f
 or a doubt, and counts for nothing.
 """
 
-from tidegate.delivery.sender import Moment, Sender
+from tidegate.delivery.sender import Sender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.config.settings import UplinkSettings
     from tidegate.delivery.chance import Chance
     from tidegate.delivery.line import Line
+    from tidegate.delivery.moment import Moment
     from tidegate.effects import Effect
     from tidegate.events import Answered, Fetched, Located, Unanswered
     from tidegate.store.lane import Lane
@@ -34,7 +35,7 @@ class Uplink:
             Sender(node, lane, line, settings, lane.name in urgent, chance) for lane in lanes
         ]
 
-    def pump(self, moment: Moment) -> "list[Effect]":
+    def pump(self, moment: "Moment") -> "list[Effect]":
         """Use the line for every sender that is due and may."""
         effects: list[Effect] = []
         for sender in self.senders:
@@ -49,7 +50,7 @@ class Uplink:
                 effects.extend(sender.use_line(room_bytes))
         return effects
 
-    def deadline_ms(self, moment: Moment) -> "int | None":
+    def deadline_ms(self, moment: "Moment") -> "int | None":
         """Return when `pump` may have something to do, if nothing happens before."""
         times = []
         for sender in self.senders:
@@ -59,19 +60,19 @@ class Uplink:
                 times.append(max(due_ms, open_at_ms))
         return min(times) if times else None
 
-    def answered(self, answer: "Answered", moment: Moment) -> "list[Effect]":
+    def answered(self, answer: "Answered", moment: "Moment") -> "list[Effect]":
         """Hand an answer to the sender that waits for it."""
         self.line.spent(moment.now_ms, moment.wall_ms, answer.sent_bytes)
         sender = self._waiting_for(answer.token)
         return [] if sender is None else sender.answered(answer, moment)
 
-    def unanswered(self, answer: "Unanswered", moment: Moment) -> "list[Effect]":
+    def unanswered(self, answer: "Unanswered", moment: "Moment") -> "list[Effect]":
         """Hand a lost answer to the sender that waited for it."""
         self.line.spent(moment.now_ms, moment.wall_ms, answer.sent_bytes)
         sender = self._waiting_for(answer.token)
         return [] if sender is None else sender.unanswered(answer, moment)
 
-    def fetched(self, event: "Fetched", moment: Moment) -> "list[Effect]":
+    def fetched(self, event: "Fetched", moment: "Moment") -> "list[Effect]":
         """Hand a span to the sender that asked for it."""
         return self._of(event.lane).fetched(event.span, moment)
 

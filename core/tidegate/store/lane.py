@@ -102,6 +102,11 @@ class Lane:
         self._add_gap(Gap(first, self.last, self.last_hash, reason))
         return Dropped(self.name, first, self.last, self.last_hash, reason, False)
 
+    def estimate_bytes(self, through: int) -> int:
+        """Return about how much of what is held lies at or before `through`."""
+        count = through - self.through
+        return self.held_bytes * count // max(self.held_records, count) if count > 0 else 0
+
     def release(self, through: int, bytes_released: int) -> Released:
         """Book all through `through` as delivered; `bytes_released` is what its records take."""
         assert self.through < through <= self.last
