@@ -15,8 +15,8 @@ What is where:
 - `store`: what becomes a record, the balance, and what must go when it is full: `admission`,
   `lane`, `room`; the port of the durable `journal`, and its bytes on flash: `frame`, `entry`,
   `segment`
-- `delivery`: what is sent when: `uplink`, `sender`, `fork`, `line`, `pace`, `answer`, `moment`; and when
-  not: `backoff`, `http_date`, `schedule`, `chance`
+- `delivery`: what is sent when: `uplink`, `sender`, `fork`, `line`, `pace`, `answer`, `moment`; and
+  when not: `backoff`, `http_date`, `schedule`, `chance`
 - `wire`: what travels: `batch`, `envelope`, `parts`; the receiver's memory and its word: `ledger`,
   `receipt`
 - `errors`, `limits`, `version`: kinds of failure, the bounds on everything, and which one this is

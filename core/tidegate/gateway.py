@@ -102,9 +102,7 @@ class Gateway:
         if isinstance(event, Gathered):
             return self._gathered(event.arrivals)
         if not self.node:
-            # Without a journal there is nothing that could be done about anything.
-            if self._line is not None and isinstance(event, (Answered, Unanswered)):
-                self._line.spent(now_ms, self.clock.wall_ms(now_ms), event.sent_bytes)
+            self._overheard(event, now_ms)
             return []
         if isinstance(event, Stored):
             return self._stored(event, now_ms)
@@ -113,6 +111,16 @@ class Gateway:
         if isinstance(event, ClockRead):
             return self._clock_read(event, now_ms)
         return self._uplinked(event, now_ms) + self._remeasured(now_ms) + self._pump(now_ms)
+
+    def _overheard(self, event: "Event", now_ms: int) -> None:
+        """Without a journal nothing can be done about anything, but bytes sent are paid for, and
+        who asks us to wait will be obeyed."""
+        if self._line is None or not isinstance(event, (Answered, Unanswered)):
+            return
+        wall_ms = self.clock.wall_ms(now_ms)
+        self._line.spent(now_ms, wall_ms, event.sent_bytes)
+        if isinstance(event, Answered):
+            self._line.overheard(event, now_ms, wall_ms)
 
     def deadline_ms(self, now_ms: int) -> "int | None":
         """Return when `Ticked` is due if nothing happens before; None where only events matter."""

@@ -1,8 +1,8 @@
-"""The day's account of bytes survives failures and restarts."""
+"""The day's account of bytes, and what the hub asks for, survive failures and restarts."""
 
 from gateways import gateway, settle
 from scripted import Medium
-from tidegate.effects import Sync
+from tidegate.effects import Query, Sync
 from tidegate.events import Answered, Failed, Recovered, Ticked, Unanswered
 from tidegate.store.journal import Spent
 
@@ -17,6 +17,16 @@ def test_bytes_are_counted_though_the_journal_failed_meanwhile():
     # What the journal holds of the account is older than what we know.
     settle(one, Recovered(medium.state()), medium)
     assert one.line.schedule.state()[1] == 11_100
+
+
+def test_who_asks_to_wait_while_the_journal_is_down_is_obeyed_afterwards():
+    one, medium = gateway()
+    one.handle(Ticked(), 0)
+    one.handle(Failed("io", "planted"), 2)
+    one.handle(Answered(1, 503, None, "60", 0), 3)
+    settle(one, Recovered(medium.state()), medium, 4)
+    assert [effect for effect in one.handle(Ticked(), 60_002) if isinstance(effect, Query)] == []
+    assert [effect for effect in one.handle(Ticked(), 60_003) if isinstance(effect, Query)]
 
 
 def test_bytes_sent_in_vain_are_kept_for_the_next_start():

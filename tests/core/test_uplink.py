@@ -64,6 +64,17 @@ def test_an_answer_nobody_waits_for_is_counted_and_nothing_else():
     assert (rig.state, rig.log) == ("flying", [])
 
 
+def test_an_answer_nobody_waits_for_may_still_ask_all_to_wait():
+    rig = Rig()
+    rig.admit(1)
+    for status, retry_after, delay_ms in (
+        (200, "60", 0), (401, "60", 0), (503, None, 0), (503, "soon", 0), (503, "60", 60_000),
+    ):  # fmt: skip
+        rig.link.requests.insert(0, (999, None))
+        rig.answer(status, None, retry_after)
+        assert rig.line.not_before_ms == (rig.now_ms + delay_ms if delay_ms else 0), status
+
+
 def test_a_broken_circuit_is_probed_by_one_query_of_three_streams():
     rig = Rig(THREE)
     admit_to_each(rig)

@@ -348,6 +348,7 @@ CORE_MUTANTS = (
     ("lets late messages overtake", Gateway, "_in_turn", _lets_late_messages_overtake),
     ("takes late answers", Uplink, "_waiting_for", _takes_late_answers),
     ("ignores Retry-After", line_module, "parse_retry_after", _ignores_retry_after),
+    ("ignores an overheard Retry-After", Line, "overheard", _does_nothing),
     ("forgets that a batch was too large", Pace, "too_large", _does_nothing),
     ("waits for a lost probe", Line, "restart", _does_nothing),
     ("forgets delivered records too late", Gateway, "_forgettable", _forgets_at_the_last_moment),

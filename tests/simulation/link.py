@@ -94,16 +94,12 @@ class SimLink:
         self.forget()
 
     def settle(self) -> None:
-        """Take note that every answer was dealt with; a failed journal swallows them."""
-        if self._process.gateway.node:
-            self._quiet_until_ms = self._heard_until_ms
-        else:
-            self._heard_until_ms = self._quiet_until_ms
+        """Take note that every answer was dealt with."""
+        self._quiet_until_ms = self._heard_until_ms
 
     def forget(self) -> None:
         """Take note that nobody waits for what is under way."""
         self._disk.in_flight.clear()
-        self._heard_until_ms = self._quiet_until_ms
 
     def _body(self, batch: Batch) -> tuple[Batch | bytes, int]:
         """Return the batch as it arrives, and what it takes on the line."""
@@ -175,7 +171,7 @@ class SimLink:
         if isinstance(event, Answered):
             self._world.note(f"answer {event.token} {event.status}")
             seconds = event.retry_after
-            if is_awaited and seconds is not None and seconds.isdigit():
+            if seconds is not None and seconds.isdigit():  # Obeyed whoever waits for the rest.
                 until_ms = self._world.now_ms + int(seconds) * 1000
                 self._heard_until_ms = max(self._quiet_until_ms, until_ms)
         else:

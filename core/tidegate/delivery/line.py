@@ -5,6 +5,7 @@ all.  Failures make it wait (`backoff`), several in a row open the circuit so th
 probes, and a target's `Retry-After` is obeyed by all.
 """
 
+from tidegate.delivery.answer import LATER, judge
 from tidegate.delivery.backoff import (
     HALF_OPEN,
     RETRY_RUNNING,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tidegate.delivery.chance import Chance
     from tidegate.delivery.schedule import Schedule
     from tidegate.effects import Effect
+    from tidegate.events import Answered
 
 CONNECTING = "connecting"  # Not tried yet.
 UP = "up"
@@ -136,6 +138,14 @@ class Line:
         self.last_error = reason
         self._become(HELD, now_ms, reason, "error")
         return retry_at_ms
+
+    def overheard(self, answer: "Answered", now_ms: int, wall_ms: "int | None") -> None:
+        """Take note of an answer that nobody waits for any more: of what it asks of all of us."""
+        if answer.retry_after is None or judge(answer.status, answer.fields, False) != LATER:
+            return
+        asked_ms = parse_retry_after(answer.retry_after, wall_ms)
+        if asked_ms is not None:
+            self.not_before_ms = max(self.not_before_ms, now_ms + asked_ms)
 
     def restart(self) -> None:
         """Forget what is under way: those who asked are gone, and will not report its end.

@@ -2,7 +2,7 @@
 
 Lanes are served in the order of their priority, each with at most one batch in flight.  The uplink
 hands answers to the sender that waits for them; an answer nobody waits for is from before a restart
-or a doubt, and counts for nothing.
+or a doubt, and counts for nothing but its `Retry-After`.
 """
 
 from tidegate.delivery.sender import Sender
@@ -64,7 +64,10 @@ class Uplink:
         """Hand an answer to the sender that waits for it."""
         self.line.spent(moment.now_ms, moment.wall_ms, answer.sent_bytes)
         sender = self._waiting_for(answer.token)
-        return [] if sender is None else sender.answered(answer, moment)
+        if sender is None:
+            self.line.overheard(answer, moment.now_ms, moment.wall_ms)
+            return []
+        return sender.answered(answer, moment)
 
     def unanswered(self, answer: "Unanswered", moment: "Moment") -> "list[Effect]":
         """Hand a lost answer to the sender that waited for it."""
