@@ -123,8 +123,7 @@ class Reader:
                     if payload_at < stop and not data[payload_at]:
                         payload_at += 1
                     else:
-                        found, payload_at = read_properties(data, payload_at, stop, IN_PUBLISH)
-                        extra = extra_of(found)
+                        extra, payload_at = _read_extra(data, payload_at, stop)
                 topic = known(topic) or _checked(topic, extra)
                 if not packet_id:
                     raise protocol_error("packet identifier 0")  # [MQTT-2.2.1-3]
@@ -151,8 +150,7 @@ class Reader:
             if payload_at < stop and not data[payload_at]:
                 payload_at += 1
             else:
-                found, payload_at = read_properties(data, payload_at, stop, IN_PUBLISH)
-                extra = extra_of(found)
+                extra, payload_at = _read_extra(data, payload_at, stop)
         topic = _checked_topics.get(topic) or _checked(topic, extra)
         fields = (topic, data[payload_at:stop], 0, head & 1 == 1, False, 0, extra)
         return _new(Publish, fields)
@@ -164,6 +162,11 @@ class Reader:
         if packet_bytes > self.packet_bytes_max:
             text = f"a packet of {packet_bytes} bytes is over the limit of {self.packet_bytes_max}"
             raise PacketError(reasons.PACKET_TOO_LARGE, text)  # [MQTT-3.2.2-15]
+
+
+def _read_extra(data: bytes, at: int, stop: int) -> tuple[PublishExtra, int]:
+    found, at = read_properties(data, at, stop, IN_PUBLISH)
+    return extra_of(found), at
 
 
 def _checked(topic: bytes, extra: PublishExtra | None) -> bytes:
