@@ -110,7 +110,9 @@ def test_a_client_that_is_back_in_time_leaves_no_will(make_site, watch):
     site.advance(20_000)
     client = site.client("a", clean_start=False, expiry_s=60)
     site.advance(60_000)
-    client.disconnect()
+    watcher.nothing()
+    client.lose()
+    site.advance(100_000)
     watcher.nothing()
 
 
