@@ -25,7 +25,7 @@ from bench.systems import (
     Table,
     bridge_lines,
     start_broker,
-    start_gateway,
+    start_endpoint,
     start_hub,
 )
 from tidegate.records.clock import SYNCHRONISED, Clock
@@ -72,8 +72,7 @@ def drain(filled: Path, folder: Path, records: int) -> dict[str, object]:
     os.sync()
     with Team(folder) as team:
         port, hub_port = free_port(), free_port()
-        start_broker(team, "broker-a", port, UNLIMITED)
-        gateway = start_gateway(team, port, hub_port)
+        gateway = start_endpoint(team, port, hub_port)
         time.sleep(SETTLE_S)
         holding = used_by(gateway.process.pid)
         hub = start_hub(team, hub_port)
