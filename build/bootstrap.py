@@ -31,7 +31,12 @@ TEST_PROGRAMS = {
     "strace": "strace",
     "e2fsprogs": "mkfs.ext4",
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
+    # For MQTT.js, on node and in a browser (tests/endpoint/clients).
+    "nodejs": "node",
+    "npm": "npm",
+    "chromium": "chromium",
 }
+MQTT_JS = "mqtt@5.16.0"
 # Stage -> (Debian packages, extras of pyproject.toml).
 STAGES = {
     "run": ({}, set()),
@@ -57,6 +62,8 @@ def main(arguments: "list[str]") -> int:
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             say(f"error: {error}")
             return 1
+        if arguments[0] == "test":
+            prepare_clients()
     return 0
 
 
@@ -137,6 +144,30 @@ def prepare_environment(extras: "set[str]") -> None:
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", "--editable", target], check=True, cwd=str(ROOT))
     STAMP.write_text(" ".join([digest, *wanted]) + "\n")
+
+
+def prepare_clients() -> None:
+    """Put clients that pip does not have below `.venv`; name those that cannot be had.
+
+    Each is tried once for an environment: a machine without its registry asks no more.
+    """
+    node, micropython = VENV / "node", VENV / "micropython"
+    npm = ["npm", "install", "--prefix", str(node), "--no-package-lock", "--no-audit", "--no-fund"]
+    commands = {
+        node: [*npm, "--ignore-scripts", MQTT_JS],
+        # MicroPython's own package manager.
+        micropython: [
+            *[str(VENV / "bin" / "micropython"), "-m", "mip", "install"],
+            *["--target", str(micropython), "umqtt.simple"],
+        ],
+    }
+    for folder, command in commands.items():
+        if folder.exists() or not (shutil.which(command[0])):
+            continue
+        folder.mkdir()
+        say(f"installing {command[-1]} into {folder.relative_to(ROOT)}")
+        if not run_quietly(command):
+            say(f"missing: {command[-1]}; what needs it will say so")
 
 
 def find_python() -> str:
