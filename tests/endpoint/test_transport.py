@@ -36,6 +36,8 @@ def test_a_message_goes_from_one_client_to_another(site):
     assert (packet.topic, packet.payload, packet.qos) == (b"t/a", b"hello", 1)
 
 
+@pytest.mark.conforms("3.1.1", "MQTT-7.1.1-1")
+@pytest.mark.conforms("5.0", "MQTT-4.2-1")
 def test_packets_may_come_byte_by_byte(site):
     client = site.client("a")
     for byte in codec.publish(b"t", b"slow", 1, packet_id=9):

@@ -117,6 +117,8 @@ def client(site, client_id="a", path="/mqtt", **connect):
     return made
 
 
+@pytest.mark.conforms("3.1.1", "MQTT-6.0.0-4")
+@pytest.mark.conforms("5.0", "MQTT-6.0.0-4")
 def test_messages_go_over_websocket_with_the_subprotocol_mqtt(site):
     reader, writer = client(site, "reader"), client(site, "writer", version=4)
     reader.subscribe(b"t", 1)
@@ -134,6 +136,8 @@ def test_tcp_and_websocket_meet(tmp_path):
         assert reader.receive().payload == b"x"
 
 
+@pytest.mark.conforms("3.1.1", "MQTT-6.0.0-2")
+@pytest.mark.conforms("5.0", "MQTT-6.0.0-2")
 def test_packets_need_not_be_aligned_on_frames(site):
     # [MQTT-6.0.0-2]
     made = client(site)
@@ -164,6 +168,8 @@ def test_the_handshake_and_the_first_packets_may_come_at_once(site):
     assert sock.recv(100)[2] == 0x20
 
 
+@pytest.mark.conforms("3.1.1", "MQTT-6.0.0-1")
+@pytest.mark.conforms("5.0", "MQTT-6.0.0-1")
 def test_a_text_frame_closes_the_connection(site):
     # [MQTT-6.0.0-1]
     made = client(site)
@@ -226,6 +232,8 @@ def test_what_is_no_handshake_for_mqtt_is_refused(site, data, status):
         pass
 
 
+@pytest.mark.conforms("3.1.1", "MQTT-6.0.0-4")
+@pytest.mark.conforms("5.0", "MQTT-6.0.0-4")
 def test_the_subprotocol_is_chosen_among_several(site):
     sock = site.open()
     sock.sendall(request(protocol="mqttv3.1, mqtt"))

@@ -10,8 +10,6 @@ _REASONS = {
     "wait": "the server meets no passing fault: where it has no room the client waits",
     "hosts": "the server connects to no other server",
     "plain": "every test that uses the packets of the standard alone rests on it",
-    "tcp": "every other test that goes over TCP, TLS or WebSocket rests on it",
-    "web": "it is the transport's: the tests of the endpoint's WebSocket check it",
 }
 
 _TEXT = """
@@ -148,13 +146,13 @@ _TEXT = """
 4.7.3-4 S nothing is normalised or replaced in matching
 4.8.0-1 B a protocol violation ends the connection
 4.8.0-2 -wait a passing fault while a packet is processed ends the connection
-6.0.0-1 -web packets are in binary frames; another frame ends the connection
-6.0.0-2 -web packets need not be aligned with frames
+6.0.0-1 B packets are in binary frames; another frame ends the connection
+6.0.0-2 B packets need not be aligned with frames
 6.0.0-3 C a client offers the subprotocol mqtt
-6.0.0-4 -web the subprotocol that is chosen is mqtt
+6.0.0-4 S the subprotocol that is chosen is mqtt
 7.0.0-1 -hosts a server that connects to others keeps the client's part too
 7.0.0-2 -plain no extension is needed to work with others
-7.1.1-1 -tcp a server supports a transport that keeps order and loses nothing
+7.1.1-1 S a server supports a transport that keeps order and loses nothing
 7.1.2-1 C a client supports a transport that keeps order and loses nothing
 """
 

@@ -10,8 +10,6 @@ _REASONS = {
     "all": "every QoS and retained messages are supported",
     "auth": "the server knows no authentication method, so it sends no AUTH",
     "one": "overlapping subscriptions get one copy, with all identifiers",
-    "tcp": "every other test that goes over TCP, TLS or WebSocket rests on it",
-    "web": "it is the transport's: the tests of the endpoint's WebSocket check it",
 }
 
 _TEXT = """
@@ -204,7 +202,7 @@ _TEXT = """
 3.15.2-3 -auth no user properties that make AUTH larger than the receiver takes
 4.1.0-1 B a session lives as long as its connection at least
 4.1.0-2 S a session is thrown away when its expiry has passed without a connection
-4.2-1 -tcp a transport that keeps order and loses nothing is supported
+4.2-1 B a transport that keeps order and loses nothing is supported
 4.3.1-1 B QoS 0 goes out with DUP 0
 4.3.2-1 B QoS 1: a new message has an unused identifier
 4.3.2-2 B QoS 1: it goes out with DUP 0
@@ -262,10 +260,10 @@ _TEXT = """
 4.12.1-2 -auth an authentication again that fails is told by DISCONNECT
 4.13.1-1 S a malformed packet or a protocol error ends the connection
 4.13.2-1 B a reason code from 0x80 on in CONNACK or DISCONNECT ends the connection
-6.0.0-1 -web packets are in binary frames; another frame ends the connection
-6.0.0-2 -web packets need not be aligned with frames
+6.0.0-1 B packets are in binary frames; another frame ends the connection
+6.0.0-2 B packets need not be aligned with frames
 6.0.0-3 C a client offers the subprotocol mqtt
-6.0.0-4 -web the subprotocol that is chosen is mqtt
+6.0.0-4 S the subprotocol that is chosen is mqtt
 """
 
 _WHO = {"S": SERVER, "C": CLIENT, "B": BOTH}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
+TESTS = HERE.parent  # What only the transport can show is tested beside it.
 PAGE = HERE.parents[2] / "docs" / "conformance.md"
 MODULES = {"3.1.1": "statements_v311", "5.0": "statements_v5"}
 
@@ -26,7 +27,7 @@ Written by `python tests/endpoint/conformance/table.py`; do not edit.
 
 Every numbered statement of the OASIS standards MQTT 3.1.1 and MQTT 5.0, in our own short words, and
 the tests that fail where the endpoint does not keep it. The numbers are those of the standards,
-whose text alone counts. The tests are in `tests/endpoint/conformance`.
+whose text alone counts. The tests are in `tests/endpoint` and its folder `conformance`.
 """
 
 
@@ -54,7 +55,7 @@ def statements(version: str) -> list[Statement]:
 def claims() -> dict[tuple[str, str], list[str]]:
     """Return what the tests claim: (version, number) -> names of tests, as file::function."""
     found: dict[tuple[str, str], list[str]] = {}
-    for path in sorted(HERE.glob("test_*.py")):
+    for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.parse(path.read_text()).body:
             if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
                 continue
