@@ -190,6 +190,33 @@ _ONLY_5 = [
             ),
         ),
     ),
+    # Lengths of which the second byte counts: 128 of all properties, 300 of a name and of a value.
+    (
+        client.publish("a", b"p", properties=[(9, bytes(125))]),
+        Publish(b"a", b"p", 0, 0, 0, 0, PublishExtra(b"\x09\0\x7d" + bytes(125), [], None, 0, b"")),
+    ),
+    (
+        client.publish("a", b"p", properties=[(0x26, (b"n" * 300, b"v" * 300))]),
+        Publish(
+            b"a",
+            b"p",
+            0,
+            False,
+            False,
+            0,
+            PublishExtra(
+                b"\x26\x01\x2c" + b"n" * 300 + b"\x01\x2c" + b"v" * 300,
+                [(b"n" * 300, b"v" * 300)],
+                None,
+                0,
+                b"",
+            ),
+        ),
+    ),
+    (
+        client.subscribe(1, [("a", 0)], properties=[(0x0B, 128)]),
+        Subscribe(1, [Request(b"a", 0, False, False, 0)], 128),
+    ),
     (client.acknowledge(4, 1, 0x10, [(0x1F, TEXT), *USER]), Acknowledgement(4, 1, 0x10)),
     (client.acknowledge(5, 1, 0x99), Acknowledgement(5, 1, 0x99)),
     (client.acknowledge(6, 1, 0x92), Acknowledgement(6, 1, 0x92)),
