@@ -25,8 +25,8 @@ from tidegate.store.journal import (
     Renewed,
     Spent,
 )
+from tidegate_linux.journal.aside import DAMAGED_MAX, salvages
 from tidegate_linux.journal.errors import JournalError
-from tidegate_linux.journal.folder import DAMAGED_MAX
 from tidegate_linux.journal.sqlite import open_journal
 
 ALL = 1 << 30
@@ -206,12 +206,14 @@ def test_ruined_file_is_set_aside_and_the_node_starts_anew(sound, tmp_path, cont
     (folder / "journal.db").write_bytes(content)
     journal = open_here(folder)
     assert journal.salvage.records == 0
+    assert salvages(folder) == [journal.salvage]
     assert (journal.salvage.folder / "journal.db").read_bytes() == content
     journal.append([admitted(lane_of(journal.recover(), "main"), make_records(5))])
     journal.sync()
     journal.close()
     again = open_here(folder)
     assert again.salvage is None
+    assert salvages(folder) == [journal.salvage], "said until somebody has looked"
     assert lane_of(again.recover(), "main").last == 5
     again.close()
 
@@ -287,6 +289,7 @@ def test_log_without_its_database_is_not_played_into_a_new_one(sound, tmp_path):
     again = open_here(folder)
     assert lane_of(again.recover(), "main").last == 0
     assert (folder / "damaged-1" / "journal.db-wal").read_bytes() == log
+    assert salvages(folder) == [(folder / "damaged-1", None, None, None)]
     again.close()
 
 

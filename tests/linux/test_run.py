@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 
@@ -87,6 +88,25 @@ def test_a_second_gateway_on_one_folder_is_refused(tmp_path, broker):
     assert f"tidegate: error: the journal in {gateway.data} is in use by process" in log
     assert "tidegate: hint: " in log
     assert "Traceback" not in log
+
+
+def test_a_salvage_is_told_until_somebody_has_taken_the_damaged_files_away(tmp_path, broker):
+    with GatewayProcess(tmp_path, broker.url) as gateway:
+        gateway.stop()
+        (gateway.data / "journal.db").write_bytes(b"not a database at all" * 400)
+        gateway.start()
+        gateway.stop()
+        gateway.start()
+        aside = gateway.data / "damaged-1"
+        told = [{"folder": str(aside), "carried_over": 0, "lost": 0, "notes_lost": 0}]
+        assert gateway.status()["journal"]["salvaged"] == told
+        health = requests.get(f"{gateway.status_url}/healthz", timeout=5)
+        assert (health.status_code, health.json()["status"]) == (200, "degraded")
+        assert any(str(aside) in line for line in health.json()["warnings"])
+        shutil.rmtree(aside)
+        gateway.wait(lambda status: not status["journal"]["salvaged"])
+        health = requests.get(f"{gateway.status_url}/healthz", timeout=5)
+        assert health.json()["status"] == "ok"
 
 
 def test_a_wrong_token_holds_everything_and_says_so(tmp_path, broker, hub):

@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import re
+import shutil
 import socket
 import time
 
@@ -17,6 +18,7 @@ from tidegate.config.secret import Secret
 from tidegate.config.settings import StatusSettings
 from tidegate.config.url import Url, parse_url
 from tidegate.store.journal import JournalState, LaneState, Spent
+from tidegate_linux.journal.aside import Salvage, write_account
 from tidegate_linux.status.metrics import metrics_text
 from tidegate_linux.status.rates import LONG_WINDOW_MS, WINDOW_MS, Counts, Rates
 from tidegate_linux.status.server import STUCK_S, StatusServer, listen
@@ -198,6 +200,9 @@ def test_health_is_503_with_a_reason_for_what_must_be_mended():
         answer = served.get("/healthz")
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
         assert answer.json()["warnings"] == ["w"]
+        served.snapshot = Snapshot(1000, (), ("lost",), FIELDS, is_degraded=True)
+        answer = served.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
         served.snapshot = Snapshot(1000, ("the journal failed",), (), FIELDS)
         answer = served.get("/healthz")
         assert (answer.status_code, answer.json()["problems"]) == (503, ["the journal failed"])
@@ -301,6 +306,24 @@ def test_a_journal_alone_gives_the_contracts_fields():
     assert set(fields["rate"]) == {"in_per_s", "out_per_s"}
     assert "offline_capacity_s" in fields
     json.dumps(fields)
+
+
+def test_what_was_set_aside_as_damaged_is_told_until_its_folder_is_gone(tmp_path):
+    settings = gateway_settings({"node": {"name": "n", "data": str(tmp_path)}})
+    (tmp_path / "damaged-1").mkdir()
+    write_account(Salvage(tmp_path / "damaged-1", 590, 2, 0))
+    (tmp_path / "damaged-3").mkdir()
+    (tmp_path / "damaged-3" / "salvage.json").write_bytes(b'{"records": null, ')
+    fields = stored_fields(settings, journal_state())
+    assert [one["lost"] for one in fields["journal"]["salvaged"]] == [2, None]
+    text = io.StringIO()
+    show(fields, Console(file=text, highlight=False, width=80))
+    line = f"warning: the journal was damaged, and its files were set aside in {tmp_path}/damaged-"
+    assert f"{line}1; 590 held records were carried over, 2 lost\n" in text.getvalue()
+    assert f"{line}3\n" in text.getvalue()
+    shutil.rmtree(tmp_path / "damaged-1")
+    shutil.rmtree(tmp_path / "damaged-3")
+    assert stored_fields(settings, journal_state())["health"]["warnings"] == []
 
 
 def test_the_status_for_a_person_is_on_plain_lines():

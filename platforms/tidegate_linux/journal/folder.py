@@ -26,6 +26,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from tidegate_linux.journal.aside import DAMAGED_MAX, folder_of
 from tidegate_linux.journal.errors import JournalError
 
 BALLAST_BYTES_MIN = 256 * 1024  # The log's index, a checkpoint and a small delete, three times.
@@ -33,7 +34,6 @@ BALLAST_BYTES_MAX = 4 * 1024 * 1024
 BALLAST_SHARE = 32  # Of the journal's limit and of the free space: a small disk gets a small one.
 INDEX_BYTES = 32 * 1024  # For a log of 4,000 pages; a larger one grows its index itself.
 BALLAST_SCARCE_SHARE = 4  # No ballast is set aside that would take more than this of what is left.
-DAMAGED_MAX = 8  # Damaged databases that are kept; a medium that damages more is not to be trusted.
 _REWRITE_BYTES = 1024 * 1024
 
 
@@ -184,8 +184,9 @@ class JournalFolder:
 
     def _unused_name(self) -> str:
         for number in range(1, DAMAGED_MAX + 1):
-            if not (self.path / f"damaged-{number}").exists():
-                return f"damaged-{number}"
+            folder = folder_of(self.path, number)
+            if not folder.exists():
+                return folder.name
         raise JournalError(
             f"the journal was found damaged for the {DAMAGED_MAX + 1}th time",
             f"replace the medium; the folders damaged-1 to damaged-{DAMAGED_MAX} in {self.path}"

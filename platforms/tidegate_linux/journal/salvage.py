@@ -57,18 +57,6 @@ FROM quarantine
 """
 
 
-class Salvage(namedtuple("Salvage", ("folder", "records", "lost", "notes_lost"))):
-    """What a salvage did: where the damaged files are, how many held records were carried over, how
-    many numbers became gaps, or went to the quarantine, for being damaged, and how many notes of
-    sources were found damaged."""
-
-    __slots__ = ()
-    folder: "Path"
-    records: int
-    lost: int
-    notes_lost: int
-
-
 class _Lane(namedtuple("_Lane", ("number", "lane", "base", "last", "through", "hash_at_through"))):
     __slots__ = ()
     number: int

@@ -17,12 +17,14 @@ import apsw
 
 from tidegate.errors import STORAGE_CORRUPT, STORAGE_FULL, StorageError
 from tidegate.store.journal import JournalState
+from tidegate_linux.journal.aside import Salvage, write_account
 from tidegate_linux.journal.connection import connect, connect_readonly, create_database
 from tidegate_linux.journal.errors import WORLD_ERRORS, JournalError, storage_error
 from tidegate_linux.journal.folder import JournalFolder
+from tidegate_linux.journal.fresh import BYTES_MAX as FRESH_BYTES_MAX
 from tidegate_linux.journal.lane_rows import add_lane, load_lanes
 from tidegate_linux.journal.reading import read_journal_state
-from tidegate_linux.journal.salvage import Salvage, Wreck
+from tidegate_linux.journal.salvage import Wreck
 from tidegate_linux.journal.store import SqliteJournal
 from tidegate_linux.journal.wal import mended
 
@@ -36,14 +38,16 @@ def open_journal(
     *,
     limit_bytes: int,
     recent_max: int = RECENT_MAX,
+    fresh_bytes_max: int = FRESH_BYTES_MAX,
     vfs: "str | None" = None,
 ) -> SqliteJournal:
     """Open the journal in `folder`, or make one, with at least `lanes`.
 
-    `limit_bytes` bounds the database; the gateway keeps well below it.  `vfs` is for crash tests.
+    `limit_bytes` bounds the database; the gateway keeps well below it.  `fresh_bytes_max` bounds
+    the records that are kept in memory, see `fresh`; `vfs` is for crash tests.
     Raises `StorageError` and `JournalError`.
     """
-    opening = _Opening(JournalFolder(folder), lanes, limit_bytes, recent_max, vfs)
+    opening = _Opening(JournalFolder(folder), lanes, limit_bytes, recent_max, fresh_bytes_max, vfs)
     try:
         opening.home.lock()
         return opening.open()
@@ -82,12 +86,14 @@ class _Opening:
         lanes: "list[str]",
         limit_bytes: int,
         recent_max: int,
+        fresh_bytes_max: int,
         vfs: "str | None",
     ) -> None:
         self.home = home
         self._lanes = lanes
         self._limit_bytes = limit_bytes
         self._recent_max = recent_max
+        self._fresh_bytes_max = fresh_bytes_max
         self._vfs = vfs
 
     def open(self) -> SqliteJournal:
@@ -122,7 +128,9 @@ class _Opening:
         try:
             home.allocate_index()
             _complete(connection, lanes)
-            return SqliteJournal(connection, home, self._limit_bytes, self._recent_max)
+            return SqliteJournal(
+                connection, home, self._limit_bytes, self._recent_max, self._fresh_bytes_max
+            )
         except BaseException:
             connection.close()
             home.release_index()
@@ -148,8 +156,10 @@ class _Opening:
             journal.abandon()
         finally:
             wreck.close()
+        salvage = Salvage(aside, wreck.records, wreck.lost, wreck.notes_lost)
+        write_account(salvage)
         home.salvaged()
-        return Salvage(aside, wreck.records, wreck.lost, wreck.notes_lost)
+        return salvage
 
 
 def _mend_log(log: Path) -> None:

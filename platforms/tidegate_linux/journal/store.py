@@ -35,11 +35,13 @@ from tidegate.store.journal import (
 from tidegate_linux.journal.connection import empty_log
 from tidegate_linux.journal.errors import WORLD_ERRORS, storage_error
 from tidegate_linux.journal.folder import JournalFolder
+from tidegate_linux.journal.fresh import Fresh
 from tidegate_linux.journal.lane_rows import StoredLane, load_lanes
 from tidegate_linux.journal.note_rows import Notes, store_notes
 from tidegate_linux.journal.reading import (
     LaneAudit,
     audit_lane,
+    read_boots,
     read_journal_state,
     read_span,
     stored_hash,
@@ -51,7 +53,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.records.span import Span
     from tidegate.store.journal import Entry
-    from tidegate_linux.journal.salvage import Salvage
+    from tidegate_linux.journal.aside import Salvage
 
 CHECKPOINT_PAGES_MAX = 1000  # 4 MB: on a card that writes 10 MB/s a commit waits half a second.
 CHECKPOINT_PAGES_MIN = 16
@@ -74,6 +76,7 @@ class SqliteJournal:
         folder: JournalFolder,
         limit_bytes: int,
         recent_max: int,
+        fresh_bytes_max: int,
     ) -> None:
         """Take over a connection that `connect` has set up, and a folder that is locked."""
         self.salvage: Salvage | None = None  # What was saved, where opening found damage.
@@ -83,6 +86,7 @@ class SqliteJournal:
         self._recent_max = recent_max
         self._lanes = load_lanes(connection)
         self._notes = Notes()
+        self._fresh = Fresh(fresh_bytes_max)
         self._pending: list[Entry] = []
         self._failed = ""
         self._log_pages = 0
@@ -126,7 +130,9 @@ class SqliteJournal:
         self._check_alive()
         stored = self._lanes[lane]
         try:
-            span = read_span(self._connection, stored, first, count_max, bytes_max)
+            span = self._find_fresh(stored, first, count_max, bytes_max) or read_span(
+                self._connection, stored, first, count_max, bytes_max
+            )
         except WORLD_ERRORS as error:
             raise self._given_up(error) from error
         stored.told = max(stored.told, span.last)
@@ -240,7 +246,23 @@ class SqliteJournal:
             lane.store(connection)
         store_notes(connection, noted)
         connection.execute("COMMIT")
+        for entry in self._pending:
+            if isinstance(entry, _ENTRY_LANES):
+                self._fresh.take(entry)
         self._pending = []
+
+    def _find_fresh(
+        self, lane: StoredLane, first: int, count_max: int, bytes_max: int
+    ) -> "Span | None":
+        last = min(lane.last, first + max(1, count_max) - 1)
+        return self._fresh.find(
+            lane.lane,
+            first,
+            last,
+            bytes_max,
+            lambda: stored_hash(self._connection, lane, first - 1) or 0,
+            lambda numbers: read_boots(self._connection, numbers),
+        )
 
     def _checkpoint_when_due(self) -> None:
         aged = self._log_pages > 0 and time.monotonic() >= self._checkpoint_at_s

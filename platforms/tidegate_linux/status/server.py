@@ -114,7 +114,8 @@ class StatusServer:
         if path == "/healthz":
             problems = self._problems(snapshot)
             warnings = () if snapshot is None else snapshot.warnings
-            status = "failing" if problems else "ok"
+            is_degraded = snapshot is not None and snapshot.is_degraded
+            status = "failing" if problems else "degraded" if is_degraded else "ok"
             fields = {"status": status, "problems": problems, "warnings": warnings}
             return 503 if problems else 200, _JSON, _json(fields)
         if path not in ("/metrics", "/status.json"):

@@ -19,8 +19,10 @@ from tidegate.records.stream import Stream
 from tidegate.store.journal import JournalState, LaneState
 from tidegate.version import VERSION
 from tidegate_linux.config import load_gateway
+from tidegate_linux.journal.aside import salvages
 from tidegate_linux.journal.sqlite import read_state
 from tidegate_linux.log import escaped
+from tidegate_linux.status.survey import salvage_fields
 
 URL_DEFAULT = "http://127.0.0.1:9180"
 WAIT_S = 5.0
@@ -94,6 +96,7 @@ def stored_fields(settings: GatewaySettings, state: JournalState) -> dict[str, A
     """Return the contract's fields as far as a journal has them."""
     streams = [_stream(state.node, lane) for lane in state.lanes]
     held = sum(lane.held_records for lane in state.lanes)
+    salvaged = salvages(Path(settings.node.data))
     return {
         "node": state.node,
         "name": settings.node.name,
@@ -108,6 +111,8 @@ def stored_fields(settings: GatewaySettings, state: JournalState) -> dict[str, A
         "link": {"state": NOT_RUNNING, "since": None, "last_error": ""},
         "rate": {"in_per_s": 0.0, "out_per_s": 0.0},
         "offline_capacity_s": None,
+        "journal": {"salvaged": salvage_fields(salvaged)},
+        "health": {"problems": [], "warnings": [str(one) for one in salvaged]},
     }
 
 

@@ -19,6 +19,7 @@ from tidegate.records.record import OVERHEAD_BYTES, Record
 from tidegate.store.room import DROP_NEWEST
 from tidegate.version import VERSION
 from tidegate_linux.inbox import Inbox
+from tidegate_linux.journal.aside import Salvage, salvages
 from tidegate_linux.journal.timed import BOUNDS_S, CommitTimes
 from tidegate_linux.status.rates import Counts, Rates
 
@@ -36,13 +37,15 @@ class Snapshot(NamedTuple):
     """What a gateway said of itself at `taken_ms` of the monotonic clock.
 
     `problems` make it unhealthy: something is refused or lost here, and a restart or a person must
-    mend it.  `warnings` do not: a line that is down is what a gateway is for.
+    mend it.  `warnings` do not: a line that is down is what a gateway is for.  A gateway that works
+    after it has lost something here, and that nobody has looked at since, `is_degraded`.
     """
 
     taken_ms: int
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     fields: dict[str, Any]
+    is_degraded: bool = False
 
 
 class Survey:
@@ -82,6 +85,7 @@ class Survey:
         self._rates.add(Counts(now_ms, admitted, delivered))
         sources = [self._source(source, now_ms) for source in self._sources]
         link = self._link(now_ms)
+        salvaged = salvages(Path(self._settings.node.data))
         fields: dict[str, Any] = {
             "node": self._node,
             "name": self._settings.node.name,
@@ -102,7 +106,7 @@ class Survey:
             },
             "offline_capacity_s": self._offline_capacity_s(),
             "sources": sources,
-            "journal": self._journal(),
+            "journal": {**self._journal(), "salvaged": salvage_fields(salvaged)},
             "clock": {
                 "quality": QUALITIES[gateway.clock.quality],
                 "boot": gateway.clock.boot.number,
@@ -110,9 +114,9 @@ class Survey:
             "process": process_fields(),
         }
         problems = self._problems()
-        warnings = self._warnings(link, sources)
+        warnings = [*self._warnings(link, sources), *map(str, salvaged)]
         fields["health"] = {"problems": problems, "warnings": warnings}
-        return Snapshot(now_ms, tuple(problems), tuple(warnings), fields)
+        return Snapshot(now_ms, tuple(problems), tuple(warnings), fields, bool(salvaged))
 
     def _stream(self, lane: "Lane") -> dict[str, Any]:
         balance = lane.balance
@@ -237,6 +241,19 @@ def wall_text(wall_ms: int) -> str:
     """Return a wall time as ISO 8601 in UTC."""
     moment = datetime.fromtimestamp(wall_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def salvage_fields(salvaged: "Sequence[Salvage]") -> list[dict[str, Any]]:
+    """Return what was set aside as damaged; None is a count that nobody knows."""
+    return [
+        {
+            "folder": str(one.folder),
+            "carried_over": one.records,
+            "lost": one.lost,
+            "notes_lost": one.notes_lost,
+        }
+        for one in salvaged
+    ]
 
 
 def process_fields() -> dict[str, Any]:
