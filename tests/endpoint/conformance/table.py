@@ -29,9 +29,9 @@ Every numbered statement of the OASIS standards MQTT 3.1.1 and MQTT 5.0, in our 
 the tests that fail where the endpoint does not keep it. The numbers are those of the standards,
 whose text alone counts. The tests are in `tests/endpoint` and its folder `conformance`.
 
-One deviation is meant, from MQTT-4.3.2-5: in a kept session a message of QoS 1 that comes again with
-DUP, under the packet identifier and with the content of one that was taken in shortly before, is
-acknowledged and not taken in again. A PUBACK that was lost does not make two samples of one.
+One deviation is meant, from MQTT-4.3.2-5: in a kept session a message of QoS 1 that comes again
+with DUP, under the packet identifier and with the content of one that was taken in shortly before,
+is acknowledged and not taken in again. A PUBACK that was lost does not make two samples of one.
 """
 
 
