@@ -113,8 +113,9 @@ def test_the_endpoint_has_the_defaults_it_is_known_by():
     endpoint = read_gateway({"source": [listener()], "node": {"data": "/d/"}}).endpoint
     assert endpoint.users_file == "/d/users"
     assert tuple(endpoint[1:9]) == (1_048_576, 65_535, 128, 10_000, 10_000, 1000, 100, 1000)
-    assert tuple(endpoint[9:15]) == (10_000, 10_000_000, 10_000, 10_000_000, 0, 0)
-    assert tuple(endpoint[15:]) == (16, 604_800, 60, 10, 10, 10)
+    assert tuple(endpoint[9:12]) == (10_000, 10_000_000, 100_000_000)
+    assert tuple(endpoint[12:16]) == (10_000, 10_000_000, 0, 0)
+    assert tuple(endpoint[16:]) == (16, 604_800, 60, 10, 10, 10)
 
 
 def test_access_without_more_is_for_everybody_and_allows_nothing():
@@ -123,3 +124,11 @@ def test_access_without_more_is_for_everybody_and_allows_nothing():
     with raises(SettingsError) as caught:
         read_gateway({"source": [listener()], "access": [{"publish": ["a", "b/#/c"]}]})
     assert caught.error.path == "access[0].publish[1]"
+
+
+def test_what_waits_for_clients_takes_a_quarter_of_the_journal_at_most():
+    tree = {"source": [listener()], "journal": {"limit_bytes": 40_000_000}}
+    assert read_gateway(tree).endpoint.queued_bytes_max == 10_000_000
+    tree["endpoint"] = {"queued_bytes_max": 5_000_000}
+    assert read_gateway(tree).endpoint.queued_bytes_max == 5_000_000
+    assert read_gateway({"source": [listener()]}).endpoint.queued_bytes_max == 100_000_000

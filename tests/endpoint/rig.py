@@ -42,6 +42,7 @@ DEFAULTS = EndpointSettings(
     subscriptions_max=1000,
     queue_messages_max=10_000,
     queue_bytes_max=10_000_000,
+    queued_bytes_max=100_000_000,
     retained_messages_max=10_000,
     retained_bytes_max=10_000_000,
     messages_per_s_max=0,

@@ -26,6 +26,7 @@ SETTINGS = EndpointSettings(
     subscriptions_max=100,
     queue_messages_max=10_000,
     queue_bytes_max=10_000_000,
+    queued_bytes_max=100_000_000,
     retained_messages_max=100,
     retained_bytes_max=1_000_000,
     messages_per_s_max=0,

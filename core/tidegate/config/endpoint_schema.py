@@ -144,6 +144,14 @@ ENDPOINT = table(
             "how many bytes wait for one client",
         ),
         number(
+            "queued_bytes_max",
+            BYTES,
+            100_000_000,
+            1024,
+            MEMORY_BYTES_MAX,
+            "how many bytes wait for all clients; at most a quarter of journal.limit_bytes counts",
+        ),
+        number(
             "retained_messages_max",
             INTEGER,
             10_000,

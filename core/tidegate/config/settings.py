@@ -117,6 +117,7 @@ class EndpointSettings(
             "subscriptions_max",
             "queue_messages_max",
             "queue_bytes_max",
+            "queued_bytes_max",
             "retained_messages_max",
             "retained_bytes_max",
             "messages_per_s_max",
@@ -144,6 +145,7 @@ class EndpointSettings(
     subscriptions_max: int
     queue_messages_max: int
     queue_bytes_max: int
+    queued_bytes_max: int
     retained_messages_max: int
     retained_bytes_max: int
     messages_per_s_max: int

@@ -6,6 +6,7 @@ Leaves to the platform to parse the file, to read the secrets and files that key
 what a relative path is relative to.
 """
 
+from tidegate.config.endpoint_schema import ENDPOINT
 from tidegate.config.gateway_schema import GATEWAY, UPLINK
 from tidegate.config.reading.reader import read_table
 from tidegate.config.reading.rules import check_tls, first_of, one_of, token_keys
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAIN_LANE = "main"  # Takes what no other lane takes, so there always is one.
+# What waits for clients lies in the journal and is not dropped there to make room: together it may
+# take one in so many of its bytes, so that it cannot stop the messages for the hub.
+QUEUED_PART = 4
 USERS_FILE = "users"  # Its name in the data folder, when the configuration names no other.
 
 
@@ -42,14 +46,15 @@ def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> Gateway
     node = NodeSettings(*node)
     if not node.name:
         node = NodeSettings(host_name, node.data)
+    journal = JournalSettings(*journal)
     return GatewaySettings(
         node,
         read_sources(sources, node.name),
         read_listeners(sources),
-        _endpoint(EndpointSettings(*endpoint), node.data),
+        _endpoint(EndpointSettings(*endpoint), node.data, journal.limit_bytes),
         tuple([AccessSettings(*values) for values in access]),
         _lanes([LaneSettings(*values) for values in lanes]),
-        JournalSettings(*journal),
+        journal,
         None if uplink is None else _uplink(uplink),
         StatusSettings(*status),
         LogSettings(*log),
@@ -57,10 +62,13 @@ def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> Gateway
     )
 
 
-def _endpoint(given: EndpointSettings, data: str) -> EndpointSettings:
-    """Return the endpoint's settings with the place of its users filled in."""
-    users_file = given.users_file or data.rstrip("/") + "/" + USERS_FILE
-    return EndpointSettings(users_file, *given[1:])
+def _endpoint(given: EndpointSettings, data: str, journal_bytes: int) -> EndpointSettings:
+    """Return the endpoint's settings with the place of its users, and as the journal allows."""
+    values = list(given)
+    values[0] = given.users_file or data.rstrip("/") + "/" + USERS_FILE
+    at = [key.name for key in ENDPOINT.keys].index("queued_bytes_max")
+    values[at] = min(given.queued_bytes_max, journal_bytes // QUEUED_PART)
+    return EndpointSettings(*values)
 
 
 def _lanes(lanes: "list[LaneSettings]") -> "tuple[LaneSettings, ...]":

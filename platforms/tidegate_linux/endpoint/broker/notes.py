@@ -37,7 +37,7 @@ what to add to `now_ms` to get the wall clock.
 import struct
 from typing import NamedTuple
 
-from tidegate_linux.endpoint.broker.delivery import Delivery
+from tidegate_linux.endpoint.broker.delivery import Delivery, size_of
 from tidegate_linux.endpoint.broker.outbox import Entry, released
 from tidegate_linux.endpoint.broker.subscriptions import Subscription
 
@@ -74,6 +74,12 @@ class WillNote(NamedTuple):
     delay_s: int
     expiry_s: int | None
     pairs: list[tuple[bytes, bytes]]
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what it counts towards the limits."""
+        pairs_bytes = sum([len(name) + len(value) for name, value in self.pairs])
+        return size_of(self.delivery) + pairs_bytes
 
 
 class SessionNote(NamedTuple):

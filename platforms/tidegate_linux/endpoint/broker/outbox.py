@@ -33,11 +33,14 @@ from tidegate_linux.endpoint.broker.limits import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tidegate_linux.endpoint.broker.state.tally import Tally
+
 WAITING = 0  # Not sent on this connection.
 SENT = 1  # PUBLISH was sent.
 RELEASED = 2  # PUBREC came: only PUBREL may be sent [MQTT-4.3.3-6].
 
 FULL = "queue full"
+CROWDED = "all queues full"
 EXPIRED = "expired"
 
 _NOTHING = Delivery(b"", b"", 2, False, b"", None, "")
@@ -68,7 +71,7 @@ class Entry:
 
 
 class Dropped(NamedTuple):
-    """An entry that will not be sent, and why: FULL or EXPIRED."""
+    """An entry that will not be sent, and why: FULL, CROWDED or EXPIRED."""
 
     entry: Entry
     reason: str
@@ -83,13 +86,19 @@ class Outbox:
     """The queue of one session.  `count` and `total_bytes` are of all four parts."""
 
     def __init__(
-        self, is_kept: bool, messages_max: int, bytes_max: int, next_number: int = 0
+        self,
+        is_kept: bool,
+        messages_max: int,
+        bytes_max: int,
+        next_number: int = 0,
+        tally: "Tally | None" = None,
     ) -> None:
         self.is_kept = is_kept
         self.next_number = next_number
         self.total_bytes = 0
         self._messages_max = min(messages_max, ENTRIES_LIVE_MAX)
         self._bytes_max = bytes_max
+        self._tally = tally  # Of all queues together.
         self._flight: dict[int, Entry] = {}
         self._flight_bytes = 0
         self._again: deque[Entry] = deque()
@@ -105,6 +114,11 @@ class Outbox:
     def count(self) -> int:
         """Return how many entries are live."""
         return len(self._ids) + self._tail_count
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return how much of it is in memory and was never sent: what `shed` can drop."""
+        return self._ahead_bytes
 
     @property
     def in_flight(self) -> int:
@@ -130,6 +144,18 @@ class Outbox:
         self.next_number = number + 1
         self._queue(entry)
         return entry
+
+    def shed(self, size_bytes: int) -> None:
+        """Drop the oldest that were never sent, so much at least if there is, for other queues."""
+        goal_bytes = self.total_bytes - size_bytes
+        while self._ahead and self.total_bytes > goal_bytes:
+            self._drop(self._ahead.popleft(), CROWDED)
+
+    def leave(self) -> None:
+        """Count no more towards all queues: the session is over."""
+        if self._tally is not None:
+            self._tally.total_bytes -= self.total_bytes
+            self._tally = None
 
     def take_dropped(self) -> list[Dropped]:
         """Return what was dropped since the last call, oldest first."""
@@ -170,7 +196,7 @@ class Outbox:
         if entry.state == SENT:
             freed = entry.size_bytes - DELIVERY_OVERHEAD_BYTES
             entry.size_bytes -= freed
-            self.total_bytes -= freed
+            self._weigh(-freed)
             self._flight_bytes -= freed
             entry.delivery = _NOTHING
             entry.state = RELEASED
@@ -249,7 +275,7 @@ class Outbox:
     def forget_tail(self) -> int:
         """Give up the tail: its notes are gone; return how many entries it had."""
         count = self._tail_count
-        self.total_bytes -= self._tail_bytes
+        self._weigh(-self._tail_bytes)
         self._tail_count = self._tail_bytes = 0
         return count
 
@@ -271,7 +297,7 @@ class Outbox:
         )
         if entry.state == RELEASED or may_be_sent:
             entry.is_again = True
-            self.total_bytes += entry.size_bytes
+            self._weigh(entry.size_bytes)
             self._ids.add(entry.packet_id)
             if entry.state == RELEASED:
                 self._flight[entry.packet_id] = entry
@@ -302,7 +328,7 @@ class Outbox:
                 self._tail_first = entry.number
             self._tail_count += 1
             self._tail_bytes += entry.size_bytes
-            self.total_bytes += entry.size_bytes
+            self._weigh(entry.size_bytes)
             return
         self._put_ahead(entry)
 
@@ -310,7 +336,7 @@ class Outbox:
         self._ids.add(entry.packet_id)
         self._ahead.append(entry)
         self._ahead_bytes += entry.size_bytes
-        self.total_bytes += entry.size_bytes
+        self._weigh(entry.size_bytes)
 
     def _has_room_ahead(self) -> bool:
         return len(self._ahead) < WINDOW_ENTRIES and self._ahead_bytes < WINDOW_BYTES
@@ -334,22 +360,27 @@ class Outbox:
         del self._flight[packet_id]
         self._ids.remove(packet_id)
         self._flight_bytes -= entry.size_bytes
-        self.total_bytes -= entry.size_bytes
+        self._weigh(-entry.size_bytes)
         return entry
 
     def _drop(self, entry: Entry, reason: str) -> None:
         """Drop an entry that was just taken from those ahead."""
         self._ids.remove(entry.packet_id)
         self._ahead_bytes -= entry.size_bytes
-        self.total_bytes -= entry.size_bytes
+        self._weigh(-entry.size_bytes)
         self._dropped.append(Dropped(entry, reason))
+
+    def _weigh(self, size_bytes: int) -> None:
+        self.total_bytes += size_bytes
+        if self._tally is not None:
+            self._tally.total_bytes += size_bytes
 
     def _shorten_tail(self, number: int, size_bytes: int) -> None:
         self._tail_first = number + 1
         self._tail_count -= 1
         size_bytes = min(size_bytes, self._tail_bytes) if self._tail_count else self._tail_bytes
         self._tail_bytes -= size_bytes
-        self.total_bytes -= size_bytes
+        self._weigh(-size_bytes)
 
 
 def released(number: int) -> Entry:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tidegate.config.settings import EndpointSettings
     from tidegate_linux.endpoint.broker.connection import Connection
     from tidegate_linux.endpoint.broker.notes import WillNote
+    from tidegate_linux.endpoint.broker.state.tally import Tally
     from tidegate_linux.endpoint.broker.state.timers import Timer
     from tidegate_linux.endpoint.broker.subscriptions import Subscription
 
@@ -45,6 +46,7 @@ class Session:
         expiry_s: int,
         is_stored: bool,
         settings: "EndpointSettings",
+        queued: "Tally | None" = None,
     ) -> None:
         self.client_id = client_id
         self.number = number  # Never that of another session: its notes are found by it.
@@ -61,7 +63,9 @@ class Session:
         self.will_at_ms: int | None = None  # When it is due; None while the connection stands.
         self.received: set[int] = set()  # Packet ids of QoS 2 that were not released yet.
         self.repeats = Repeats(settings.receive_maximum)
-        self.outbox = Outbox(self.is_stored, settings.queue_messages_max, settings.queue_bytes_max)
+        self.outbox = Outbox(
+            is_stored, settings.queue_messages_max, settings.queue_bytes_max, tally=queued
+        )
         self.noted_turn = 0  # The last in which a message was queued: not readable before.
 
     @property

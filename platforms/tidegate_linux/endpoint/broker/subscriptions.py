@@ -18,6 +18,8 @@ from tidegate_linux.endpoint.broker.limits import (
     MATCHES_SUBSCRIBERS_MAX,
     MATCHES_TOPIC_BYTES_MAX,
     MATCHES_TOPICS_MAX,
+    NODE_BYTES,
+    SUBSCRIPTION_BYTES,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ class Subscription(NamedTuple):
     retain_as_published: bool
     retain_handling: int
     identifier: int
+
+
+def cost_of(filter: bytes) -> int:
+    """Return what a subscription takes in memory, about, as if it shared no node with others."""
+    return SUBSCRIPTION_BYTES + 3 * len(filter) + NODE_BYTES * (filter.count(b"/") + 1)
 
 
 class SharedGroup:
@@ -104,6 +111,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self.count = 0
+        self.total_bytes = 0
         self.changes = 0
         self._root = _Node(None, b"")
         self._nodes: dict[Session, dict[bytes, tuple[_Node, bytes | None]]] = {}
@@ -131,6 +139,7 @@ class Subscriptions:
             is_new = node.groups.setdefault(group, SharedGroup()).put(session, subscription)
         if is_new:
             self.count += 1
+            self.total_bytes += cost_of(subscription.filter)
             self._nodes.setdefault(session, {})[subscription.filter] = (node, group)
         return is_new
 
@@ -142,12 +151,14 @@ class Subscriptions:
         node, group = nodes.pop(filter)
         if not nodes:
             del self._nodes[session]
+        self.total_bytes -= cost_of(filter)
         self._take_out(session, node, group)
         return True
 
     def remove_all(self, session: "Session") -> None:
         """Remove all subscriptions of a session."""
-        for node, group in self._nodes.pop(session, {}).values():
+        for filter, (node, group) in self._nodes.pop(session, {}).items():
+            self.total_bytes -= cost_of(filter)
             self._take_out(session, node, group)
 
     def filters_of(self, session: "Session") -> list[bytes]:
@@ -189,15 +200,17 @@ class Subscriptions:
         self._cached_subscribers = 0
 
     def _look_up(self, topic: bytes) -> Matches:
-        direct: dict[Session, tuple[Subscription, ...]] = {}
+        direct: dict[Session, list[Subscription]] = {}
         groups: list[SharedGroup] = []
+        weight = 1
         for node in self._nodes_of(topic):
             for session, subscription in node.direct.items():
-                direct[session] = (*direct.get(session, ()), subscription)
+                direct.setdefault(session, []).append(subscription)
+            weight += len(node.direct) + len(node.groups)
             groups.extend(node.groups.values())
-        matches = Matches(tuple(direct.items()), tuple(groups))
+        each = [(session, tuple(wanted)) for session, wanted in direct.items()]
+        matches = Matches(tuple(each), tuple(groups))
         if len(topic) <= MATCHES_TOPIC_BYTES_MAX:
-            weight = len(direct) + len(groups)
             if (
                 len(self._cache) >= MATCHES_TOPICS_MAX
                 or self._cached_subscribers + weight > MATCHES_SUBSCRIBERS_MAX

@@ -74,6 +74,8 @@ def admit(state: "State", connection: "Connection", user: str, now_ms: int) -> N
     is_known = before is not None and before.is_stored
     if expiry_s and not is_known and state.kept_count >= state.settings.sessions_max:
         raise PacketError(reasons.QUOTA_EXCEEDED, "no more sessions are kept")
+    if packet.will is not None and not wills.find_room(state, packet.will, now_ms):
+        raise PacketError(reasons.QUOTA_EXCEEDED, "no room for another will")
     if before is not None and packet.clean_start:
         ending.discard(state, before, now_ms)  # [MQTT-3.1.2-4]
         before = None

@@ -7,7 +7,8 @@ encoded once for each kind of receiver.  A copy of QoS 1 or 2 goes through the r
 from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.connection import BACKLOG_MAX
-from tidegate_linux.endpoint.broker.delivery import remaining_s
+from tidegate_linux.endpoint.broker.delivery import remaining_s, size_of
+from tidegate_linux.endpoint.broker.outbox import CROWDED, FULL
 from tidegate_linux.endpoint.broker.state.routes import plan
 from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import PUBACK, PUBCOMP, PUBREC, PUBREL
@@ -77,12 +78,39 @@ def enqueue(
     now_ms: int,
 ) -> None:
     """Put a copy into the session's queue, and send it if its turn has come."""
+    if not find_room(state, size_of(delivery), now_ms):
+        state.counters.drop(CROWDED)
+        return
     entry = session.outbox.offer(delivery, qos, identifiers)
     if entry is None:
-        state.counters.drop("queue full")
+        state.counters.drop(FULL)
     else:
         state.notes.queued(session, entry)
     pump(state, session, now_ms)
+
+
+def find_room(state: "State", size_bytes: int, now_ms: int) -> bool:
+    """Tell whether there is room in all queues together, at the cost of the largest of them.
+
+    Those who read what they are sent lose nothing because others do not.
+    """
+    queued = state.queued
+    while not queued.has_room(size_bytes):
+        if state.crowded_turn == state.turns.number:
+            return False  # All there is was sent, or is on its way from the journal.
+        waiting = (one for one in state.sessions.values() if one.outbox.waiting_bytes)
+        largest = max(waiting, key=_queued_bytes, default=None)
+        if largest is None:
+            state.crowded_turn = state.turns.number
+            return False
+        largest.outbox.shed(queued.to_shed(size_bytes))
+        state.report("warning", "queues_full", client_id=largest.client_id)
+        pump(state, largest, now_ms)
+    return True
+
+
+def _queued_bytes(session: "Session") -> int:
+    return session.outbox.total_bytes
 
 
 def pump(state: "State", session: "Session", now_ms: int) -> None:

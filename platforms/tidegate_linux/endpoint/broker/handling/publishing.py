@@ -12,6 +12,8 @@ from tidegate.events import Message
 from tidegate.records.record import RETAIN
 from tidegate_linux.endpoint.broker.delivery import Delivery
 from tidegate_linux.endpoint.broker.handling import delivering
+from tidegate_linux.endpoint.broker.limits import PACKET_ID_BYTES
+from tidegate_linux.endpoint.broker.outbox import CROWDED
 from tidegate_linux.endpoint.broker.state.repeats import DOUBT_MS
 from tidegate_linux.endpoint.broker.state.routes import PLAIN
 from tidegate_linux.endpoint.codec import reasons
@@ -83,8 +85,7 @@ def release(state: "State", connection: "Connection", packet_id: int) -> None:
     connection.open_ids.discard(packet_id)
     reason = reasons.SUCCESS
     if packet_id in session.received:
-        session.received.remove(packet_id)
-        state.notes.received(session, packet_id, is_there=False)
+        state.free_id(session, packet_id)
     elif connection.version == 5:
         reason = reasons.PACKET_IDENTIFIER_NOT_FOUND
     data = acknowledgement(PUBCOMP, connection.version, packet_id, reason)
@@ -130,6 +131,9 @@ def _take(
     if route.refusal:
         _refuse(state, connection, qos, packet_id, route.refusal)
         return
+    if qos == 2 and not delivering.find_room(state, PACKET_ID_BYTES, now_ms):
+        _refuse_id(state, connection, packet_id)
+        return
     pairs = () if extra is None else extra.pairs
     if route.is_uplinked:
         message = Message(topic, payload, qos, b"", b"", now_ms, None)
@@ -150,8 +154,7 @@ def _take(
             _remember(state, session, packet_id, mark, now_ms)
     elif qos == 2:
         connection.open_ids.add(packet_id)
-        session.received.add(packet_id)
-        state.notes.received(session, packet_id, is_there=True)
+        state.hold_id(session, packet_id)
     if qos:
         turns.receipts(connection, qos, route.is_uplinked).append(packet_id)
 
@@ -193,6 +196,16 @@ def _refuse(
         reason = reasons.SUCCESS  # [MQTT-3.3.5-2]: a positive acknowledgement is all there is.
     kind = PUBACK if qos == 1 else PUBREC
     connection.send(acknowledgement(kind, connection.version, packet_id, reason))
+
+
+def _refuse_id(state: "State", connection: "Connection", packet_id: int) -> None:
+    """There is no room to remember one more packet id until its PUBREL."""
+    state.counters.drop(CROWDED)
+    if connection.version < 5:
+        # A positive PUBREC would promise what cannot be kept, and there is no other.
+        raise PacketError(reasons.QUOTA_EXCEEDED, "no room for packet ids")
+    data = acknowledgement(PUBREC, connection.version, packet_id, reasons.QUOTA_EXCEEDED)
+    connection.send(data)
 
 
 def _count_refusal(state: "State", reason: int) -> None:

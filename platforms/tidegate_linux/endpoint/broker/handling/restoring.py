@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker import notes
 from tidegate_linux.endpoint.broker.handling import delivering, publishing, wills
-from tidegate_linux.endpoint.broker.limits import WINDOW_ENTRIES
+from tidegate_linux.endpoint.broker.limits import PACKET_ID_BYTES, WINDOW_ENTRIES
 from tidegate_linux.endpoint.broker.session import Session
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Restoring:
             session = self._sessions.get(number)
             if session is not None:
                 session.will = will
+                state.queued.total_bytes += will.size_bytes
                 wills.await_delay(state, session, now_ms)
             else:
                 # Its session ended with its connection, and that with the crash.
@@ -80,6 +81,7 @@ class Restoring:
             number, packet_id = notes.split_inbound_key(key)
             notes.check_inbound(value)
             self._sessions[number].received.add(packet_id)
+            state.queued.total_bytes += PACKET_ID_BYTES
         elif kind == notes.PRINTS:
             number, turn = notes.split_prints_key(key)
             self._sessions[number].repeats.restore(turn, notes.unpack_prints(value), now_ms)
@@ -103,7 +105,7 @@ class Restoring:
         state = self._state
         note = notes.unpack_session(value)
         client_id = notes.split_session_key(key)
-        session = Session(client_id, note.number, note.expiry_s, True, state.settings)
+        session = Session(client_id, note.number, note.expiry_s, True, state.settings, state.queued)
         session.user = note.user
         session.outbox.next_number = note.next_number
         left_ms = whole_ms = note.expiry_s * 1000

@@ -72,6 +72,5 @@ def _receipts(
     assert session is not None
     for packet_id in ids:
         connection.open_ids.discard(packet_id)
-        session.received.discard(packet_id)
-        state.notes.received(session, packet_id, is_there=False)
+        state.free_id(session, packet_id)
     return b"".join([acknowledgement(PUBREC, version, one, reason) for one in ids])

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from tidegate.records.topics import shared
 from tidegate_linux.endpoint.broker.handling import delivering
-from tidegate_linux.endpoint.broker.subscriptions import Subscription
+from tidegate_linux.endpoint.broker.limits import SUBSCRIPTIONS_BYTES_MAX
+from tidegate_linux.endpoint.broker.subscriptions import Subscription, cost_of
 from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import PacketError
 from tidegate_linux.endpoint.codec.writer import suback, unsuback
@@ -90,6 +91,11 @@ def _refusal(
     if not state.rules.may_subscribe(connection.user, connection.client_id, filter):
         return reasons.NOT_AUTHORIZED
     if filter not in session.filters and len(session.filters) >= settings.subscriptions_max:
+        return reasons.QUOTA_EXCEEDED
+    if filter not in session.filters and (
+        state.subscriptions.total_bytes + cost_of(filter) > SUBSCRIPTIONS_BYTES_MAX
+    ):
+        state.report("warning", "subscriptions_full", client_id=connection.client_id)
         return reasons.QUOTA_EXCEEDED
     return 0
 

@@ -7,7 +7,8 @@ the news that a device is gone: it is published after the next start [MQTT-3.1.2
 from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.delivery import Delivery
-from tidegate_linux.endpoint.broker.handling import publishing
+from tidegate_linux.endpoint.broker.handling import delivering, publishing
+from tidegate_linux.endpoint.broker.limits import DELIVERY_OVERHEAD_BYTES
 from tidegate_linux.endpoint.broker.notes import WillNote
 
 if TYPE_CHECKING:
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.session import Session
     from tidegate_linux.endpoint.broker.state.state import State
     from tidegate_linux.endpoint.codec.packets import Will
+
+
+def find_room(state: "State", will: "Will", now_ms: int) -> bool:
+    """Tell whether a will can be kept: ten thousand of them may have 64 KB each."""
+    size_bytes = len(will.topic) + len(will.payload) + DELIVERY_OVERHEAD_BYTES
+    if will.extra is not None:
+        size_bytes += len(will.extra.forwarded)
+    return delivering.find_room(state, size_bytes, now_ms)
 
 
 def keep(state: "State", connection: "Connection", session: "Session", will: "Will") -> None:
@@ -26,12 +35,14 @@ def keep(state: "State", connection: "Connection", session: "Session", will: "Wi
     delivery = Delivery(topic, payload, qos, bool(retain), forwarded, None, session.client_id)
     is_uplinked = state.routes.is_uplinked(connection.peer.listener, topic)
     session.will = WillNote(delivery, connection.user, is_uplinked, delay_s, expiry_s, pairs)
+    state.queued.total_bytes += session.will.size_bytes
     state.notes.will(session)
 
 
 def forget(state: "State", session: "Session") -> None:
     """Delete the will of `session`: its client left in good order, or is back in time."""
     if session.will is not None:
+        state.queued.total_bytes -= session.will.size_bytes
         session.will = None
         session.will_at_ms = None
         state.notes.will(session)

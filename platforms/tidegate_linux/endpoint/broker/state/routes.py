@@ -7,6 +7,7 @@ the subscriptions.  Where there are no rules, all clients of a listener share on
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.records.topics import FilterMap
+from tidegate_linux.endpoint.broker.limits import MATCHES_SUBSCRIBERS_MAX
 from tidegate_linux.endpoint.codec import reasons
 
 if TYPE_CHECKING:
@@ -51,11 +52,18 @@ PLAIN = Route(0, True, (), ())  # Compared by identity: uplinked, and nobody her
 class Routes:
     """Remembered verdicts; valid while `version` is that of the planner."""
 
-    __slots__ = ("by_topic", "topics_max", "version")
+    __slots__ = ("by_topic", "copies", "topics_max", "version")
 
     def __init__(self, topics_max: int, version: int) -> None:
         self.by_topic: dict[bytes, Route] = {}
+        self.copies = 0  # Subscriptions in all of them: what they take besides their topics.
         self.topics_max = topics_max
+        self.version = version
+
+    def forget(self, version: int) -> None:
+        """Begin anew: the verdicts are of no use any more, or too many."""
+        self.by_topic.clear()
+        self.copies = 0
         self.version = version
 
 
@@ -78,8 +86,7 @@ class Planner:
         """Forget all verdicts: subscriptions or rules have changed."""
         self._version += 1
         for _, _, routes in self._uplinked.values():
-            routes.by_topic.clear()
-            routes.version = self._version
+            routes.forget(self._version)
 
     def of(self, connection: "Connection") -> Routes:
         """Return what is remembered for the client of `connection`."""
@@ -91,8 +98,7 @@ class Planner:
                 routes = Routes(OWN_TOPICS_MAX, self._version)
             connection.routes = routes
         elif routes.version != self._version:
-            routes.by_topic.clear()
-            routes.version = self._version
+            routes.forget(self._version)
         return routes
 
     def find(self, connection: "Connection", topic: bytes) -> Route:
@@ -104,9 +110,14 @@ class Planner:
                 connection.user, connection.client_id, topic, connection.peer.listener
             )
             if len(topic) <= TOPIC_BYTES_MAX:
-                if len(routes.by_topic) >= routes.topics_max:
-                    routes.by_topic.clear()
-                routes.by_topic[topic] = route
+                copies = sum([len(copy.subscriptions) for copy in route.copies])
+                # One client's own has a share by topics.
+                copies_max = MATCHES_SUBSCRIBERS_MAX * routes.topics_max // SHARED_TOPICS_MAX
+                if len(routes.by_topic) >= routes.topics_max or routes.copies + copies > copies_max:
+                    routes.forget(self._version)
+                if copies <= copies_max:
+                    routes.by_topic[topic] = route
+                    routes.copies += copies
         return route
 
     def is_uplinked(self, listener: "ListenerSettings", topic: bytes) -> bool:

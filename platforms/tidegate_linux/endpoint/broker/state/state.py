@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.connection import Connection, Valve
+from tidegate_linux.endpoint.broker.limits import PACKET_ID_BYTES
 from tidegate_linux.endpoint.broker.retained import Retained
 from tidegate_linux.endpoint.broker.session import Session
 from tidegate_linux.endpoint.broker.state.notebook import Notebook
 from tidegate_linux.endpoint.broker.state.routes import Planner
+from tidegate_linux.endpoint.broker.state.tally import Tally
 from tidegate_linux.endpoint.broker.state.timers import Timers
 from tidegate_linux.endpoint.broker.state.turns import Turns
 from tidegate_linux.endpoint.broker.subscriptions import Subscriptions
@@ -46,6 +48,8 @@ class State:
         self.settled = 0  # The last turn that was settled.
         self.notes = Notebook(self.turns)
         self.timers = Timers()
+        self.queued = Tally(settings.queued_bytes_max)
+        self.crowded_turn = 0  # The last in which no queue had anything to drop.
         self.sessions: dict[str, Session] = {}
         self.kept_count = 0
         self.next_session = 1
@@ -68,7 +72,9 @@ class State:
 
     def new_session(self, client_id: str, expiry_s: int) -> Session:
         """Begin a session."""
-        session = Session(client_id, self.next_session, expiry_s, expiry_s > 0, self.settings)
+        session = Session(
+            client_id, self.next_session, expiry_s, expiry_s > 0, self.settings, self.queued
+        )
         self.next_session += 1
         self.add_session(session)
         return session
@@ -83,8 +89,23 @@ class State:
         del self.sessions[session.client_id]
         self.kept_count -= session.is_stored
         self.timers.cancel(session)
+        session.outbox.leave()
+        self.queued.total_bytes -= len(session.received) * PACKET_ID_BYTES
         self.seeking.pop(session, None)
         self.remembering.pop(session, None)
+
+    def hold_id(self, session: Session, packet_id: int) -> None:
+        """A QoS 2 message with this id was taken in."""
+        session.received.add(packet_id)
+        self.queued.total_bytes += PACKET_ID_BYTES
+        self.notes.received(session, packet_id, is_there=True)
+
+    def free_id(self, session: Session, packet_id: int) -> None:
+        """The id may be used again, if it was held."""
+        if packet_id in session.received:
+            session.received.remove(packet_id)
+            self.queued.total_bytes -= PACKET_ID_BYTES
+            self.notes.received(session, packet_id, is_there=False)
 
     def report(self, level: str, event: str, **fields: object) -> None:
         """Tell the operator."""
