@@ -233,6 +233,27 @@ def test_a_refusal_of_the_receiver_acknowledges(site, qos):
     make_reader(site).nothing()
 
 
+@pytest.mark.conforms("5.0", "MQTT-4.3.2-3", "MQTT-4.3.3-3", "MQTT-4.3.3-5")
+def test_an_acknowledgement_of_another_kind_acknowledges_nothing(site):
+    reader, writer = make_reader(site), site.client("writer")
+    for qos in (1, 2, 2):
+        writer.publish("t", b"%d" % qos, qos=qos)
+    one, two, released = [reader.message(is_acknowledged=False).packet_id for _ in range(3)]
+    reader.acknowledge(codec.PUBREC, released)
+    reader.expect(codec.PUBREL)
+    for kind, packet_id in (
+        (codec.PUBCOMP, one),
+        (codec.PUBACK, two),
+        (codec.PUBCOMP, two),
+        (codec.PUBACK, released),
+    ):
+        reader.acknowledge(kind, packet_id)
+    reader.nothing()
+    reader.lose()
+    found = [(packet.kind, packet.packet_id) for packet in make_reader(site).take()]
+    assert sorted(found) == [(codec.PUBLISH, one), (codec.PUBLISH, two), (codec.PUBREL, released)]
+
+
 @pytest.mark.conforms("5.0", "MQTT-4.3.3-7")
 def test_what_was_sent_once_does_not_expire(make_site):
     site = make_site()

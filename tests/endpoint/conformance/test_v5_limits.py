@@ -20,6 +20,9 @@ def test_no_packet_of_any_kind_is_larger_than_the_client_takes(site):
         assert all(one.size <= size for one in packets), size
         if not packets or packets[0].reason:
             client.ended()  # Where not even CONNACK fits, there is nothing to be done here.
+        elif codec.UNSUBACK not in {one.kind for one in packets}:
+            client.ended()  # Who would wait for an answer in vain is told so.
+            assert (packets[-1].kind, packets[-1].reason) == (codec.DISCONNECT, 0x95)
 
 
 @pytest.mark.conforms("5.0", "MQTT-4.3.2-5")

@@ -162,7 +162,9 @@ def test_a_retained_message_expires(make_site):
     reader = site.client("two")
     reader.subscribe("r")
     assert reader.message().property(MESSAGE_EXPIRY) == 1
+    notes = len(site.committed)
     site.advance(1000)
+    assert len(site.committed) < notes
     reader = site.client("three")
     reader.subscribe("r")
     reader.nothing()
