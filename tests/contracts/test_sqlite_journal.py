@@ -16,6 +16,7 @@ from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line a
 from contracts.journal_steps import ALL  # noqa: E402
 from fakes.journal_script import Script, comparable, comparable_span, lane_of  # noqa: E402
 from fakes.model_journal import ModelDisk  # noqa: E402
+from tidegate_linux.journal.fresh import BYTES_MAX  # noqa: E402
 from tidegate_linux.journal.sqlite import open_journal  # noqa: E402
 
 LANES = ["main", "alarm"]
@@ -26,8 +27,9 @@ class SqliteBench:
 
     recent_max = 30
 
-    def __init__(self, path):
+    def __init__(self, path, fresh_bytes_max):
         self._path = path
+        self._fresh_bytes_max = fresh_bytes_max
         self._folder = path / "0"
         self._count = 0
         self.journal = None
@@ -48,14 +50,19 @@ class SqliteBench:
 
     def _open(self):
         self.journal = open_journal(
-            self._folder, LANES, limit_bytes=100_000_000, recent_max=self.recent_max
+            self._folder,
+            LANES,
+            limit_bytes=100_000_000,
+            recent_max=self.recent_max,
+            fresh_bytes_max=self._fresh_bytes_max,
         )
         return self.journal
 
 
-@pytest.fixture
-def bench(tmp_path):
-    made = SqliteBench(tmp_path)
+# Everything from the disk; some of it from memory; all that can be.
+@pytest.fixture(params=[0, 5_000, BYTES_MAX], ids=["disk", "mixed", "memory"])
+def bench(tmp_path, request):
+    made = SqliteBench(tmp_path, request.param)
     yield made
     made.journal.close()
 

@@ -63,7 +63,7 @@ def read_span(
     opens_with_gap = bool(gaps) and gaps[0].first <= first
     hash_before = 0 if opens_with_gap else stored_hash(connection, lane, first - 1) or 0
     rows, cut = _rows(connection, lane, max(first, lane.forgotten + 1), count_max, bytes_max)
-    boots = _boots(connection, {row[2] for row in rows})
+    boots = read_boots(connection, {row[2] for row in rows})
     span = None
     if not gaps and len(boots) <= BATCH_BOOTS_MAX:
         span = _unbroken(lane.key(first), first, hash_before, rows, boots)
@@ -209,7 +209,8 @@ def _whole(rows: "list[Row]") -> "list[Row]":
     return rows
 
 
-def _boots(connection: apsw.Connection, numbers: "set[int]") -> "dict[int, Boot]":
+def read_boots(connection: apsw.Connection, numbers: "set[int]") -> "dict[int, Boot]":
+    """Return the boots of these numbers; of one that is not there only the number."""
     boots = {}
     for number in numbers:
         found = one_row(connection, _BOOT, (number,))
