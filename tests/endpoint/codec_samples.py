@@ -142,6 +142,7 @@ def _common(version):
     of = {"version": version}
     return [
         (client.publish("a/b", b"p", 0, **of), Publish(b"a/b", b"p", 0, False, False, 0, None)),
+        (client.publish("t" * 300, **of), Publish(b"t" * 300, b"", 0, False, False, 0, None)),
         (client.publish("ä", b"", 0, 0, True, **of), Publish("ä".encode(), b"", 0, 1, 0, 0, None)),
         (client.publish("a", b"p" * 200, 1, 1, **of), Publish(b"a", b"p" * 200, 1, 0, 0, 1, None)),
         (
