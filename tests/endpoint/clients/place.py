@@ -96,6 +96,10 @@ class Place:
             expected["messages"] = EXPECTED["messages"][:2]
             del wanted["t/2"]
         assert report == expected
+        self.wait_records(prefix, wanted)
+
+    def wait_records(self, prefix: str, wanted: dict) -> None:
+        """Wait until the hub has these records, and no others of this prefix."""
         deadline = time.monotonic() + WAIT_S
         while (found := self.records(prefix)) != wanted:
             assert time.monotonic() < deadline, f"the hub has {found}\n{self.gateway.log()}"

@@ -3,7 +3,6 @@
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -74,7 +73,7 @@ def test_messages_of_every_qos_come(place, scheme, version):
     for qos in "012":
         shell.publish("-t", f"{prefix}/t", "-q", qos, "-m", f"text {qos}")
     assert shell.came(reader) == ["=0 0 text 0", "=1 0 text 1", "=2 0 text 2"]
-    wait_for(place, prefix, {"t": ["text 0", "text 1", "text 2"]})
+    place.wait_records(prefix, {"t": ["text 0", "text 1", "text 2"]})
 
 
 @pytest.mark.parametrize("scheme, version", WAYS)
@@ -84,7 +83,7 @@ def test_many_lines_come_in_order(place, scheme, version):
     numbers = [str(number) for number in range(500)]
     shell.publish("-t", f"{prefix}/t", "-q", "2", "-l", lines="\n".join(numbers).encode())
     assert shell.came(reader) == [f"=2 0 {number}" for number in numbers]
-    wait_for(place, prefix, {"t": numbers})
+    place.wait_records(prefix, {"t": numbers})
 
 
 @pytest.mark.parametrize("scheme, version", WAYS)
@@ -122,11 +121,4 @@ def test_a_will_comes_where_a_client_is_killed(place, scheme, version):
     dying.kill()
     shell.came(dying)
     assert shell.came(reader) == ["=1 0 gone"]
-    wait_for(place, prefix, {"w": ["gone"]})
-
-
-def wait_for(place, prefix, records):
-    deadline = time.monotonic() + WAIT_S
-    while place.records(prefix) != records and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert place.records(prefix) == records
+    place.wait_records(prefix, {"w": ["gone"]})

@@ -2,7 +2,6 @@
 
 import queue
 import ssl
-import time
 
 import paho.mqtt.client as paho
 import pytest
@@ -127,7 +126,4 @@ def test_paho_goes_on_where_the_gateway_was_killed(place, version):
         texts = [sleeper.next().payload.decode() for _ in range(200)]
     # Exactly once, in order, over the crash: QoS 2 in kept sessions.
     assert texts == [str(number) for number in range(200)]
-    deadline = time.monotonic() + WAIT_S
-    while len(place.records(prefix).get("n", [])) < 200 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert place.records(prefix)["n"] == texts
+    place.wait_records(prefix, {"n": texts})

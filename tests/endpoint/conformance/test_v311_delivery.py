@@ -124,3 +124,42 @@ def test_qos_0_goes_out_once_and_is_not_kept(site):
     assert (packet.packet_id, packet.dup, packet.payload) == (0, False, b"x")
     reader.wire.close()
     reading(site).nothing()
+
+
+@pytest.mark.conforms("3.1.1", "MQTT-4.3.3-1", "MQTT-4.4.0-1", "MQTT-4.1.0-1")
+def test_after_a_pubrel_and_a_crash_the_message_is_not_sent_again(make_site):
+    site = make_site()
+    reader = reading(site)
+    site.client("w", version=4).publish("t", b"x", qos=2)
+    number = reader.message(is_acknowledged=False).packet_id
+    reader.acknowledge(codec.PUBREC, number)
+    reader.expect(codec.PUBREL)
+    site.restart()
+    reader = reading(site)
+    assert [(one.kind, one.packet_id) for one in reader.take()] == [(codec.PUBREL, number)]
+
+
+@pytest.mark.conforms("3.1.1", "MQTT-4.6.0-2", "MQTT-3.3.5-2")
+def test_answers_keep_their_order_where_one_message_is_not_allowed(make_site):
+    site = make_site(access=[(("*",), ("*",), ("open/#",), ("#",))])
+    writer = site.client("w", version=4)
+    site.hold_commits()
+    for number, topic in enumerate(("open/a", "closed/b", "open/c"), 1):
+        writer.send_publish(topic, b"x", 1, number)
+    writer.nothing()
+    site.commit()
+    assert [one.packet_id for one in writer.take()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+@pytest.mark.conforms("3.1.1", "MQTT-4.3.2-2", "MQTT-4.3.3-2")
+def test_nothing_is_acknowledged_before_it_is_durable(make_site, qos):
+    site = make_site()
+    reader, writer = reading(site), site.client("w", version=4)
+    site.hold_commits()
+    writer.send_publish("t", b"x", qos, 1)
+    writer.nothing()
+    reader.nothing()
+    site.commit()
+    assert [one.packet_id for one in writer.take()] == [1]
+    assert reader.message().payload == b"x"

@@ -112,3 +112,17 @@ def test_unsubscribing_is_answered_once_whatever_it_names(site):
     client.publish("t", b"x")
     client.publish("u", b"x")
     client.nothing()
+
+
+@pytest.mark.conforms("3.1.1", "MQTT-3.10.4-2", "MQTT-3.10.4-1")
+def test_unsubscribing_outlives_a_crash(make_site):
+    site = make_site()
+    reader = site.client("r", version=4, clean_start=False)
+    reader.subscribe("t", "u", qos=1)
+    reader.unsubscribe("t")
+    site.restart()
+    writer = site.client("w", version=4)
+    for topic in ("t", "u"):
+        writer.publish(topic, b"x", qos=1)
+    reader = site.client("r", version=4, clean_start=False)
+    assert [one.topic for one in reader.messages(1)] == [b"u"]
