@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def check_folder(folder: Path, settings: JournalSettings) -> list[Finding]:
         elif error.errno == errno.ENOENT:
             hint = "name another one in node.data"
         return [Finding(ERROR, what, hint)]
-    findings = _look_at_medium(parent)
+    findings = _look_at_medium(parent) + _look_at_modes(folder)
     free_bytes = medium.f_bavail * medium.f_frsize
     stored_bytes = sum(path.stat().st_size for path in folder.glob("journal.*"))
     wanted_bytes = settings.limit_bytes + settings.reserve_bytes - stored_bytes
@@ -83,6 +84,17 @@ def _look_at_medium(folder: Path) -> list[Finding]:
         what = f"{folder} lies on another machine ({kind}), whose flush we cannot rely on"
         return [Finding(WARNING, what, "name a folder on a disk of this machine in node.data")]
     return []
+
+
+def _look_at_modes(folder: Path) -> list[Finding]:
+    """Look whether the files are open to users who are neither the owner nor of the group."""
+    if not folder.is_dir() or not folder.stat().st_mode & stat.S_IXOTH:
+        return []
+    names = sorted(path.name for path in folder.iterdir() if path.stat().st_mode & stat.S_IROTH)
+    if not names:
+        return []
+    what = f"others on this machine can read {', '.join(names)} in {folder}"
+    return [Finding(WARNING, what, f"chmod -R go-rwx {folder}")]
 
 
 def medium_of(folder: Path, mounts: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from tidegate.errors import STORAGE_CORRUPT, STORAGE_IO, StorageError
-from tidegate_linux.journal.folder import JournalFolder
+from tidegate_linux.journal.folder import FILE_MODE, JournalFolder
 from tidegate_linux.journal.schema import check_version, create_tables, upgrade
 from tidegate_linux.journal.wal import PAGE_BYTES, is_damaged
 
@@ -83,6 +83,7 @@ def create_database(home: JournalFolder, node: str, vfs: "str | None" = None) ->
     unfinished = home.path / "journal.new"
     for name in ("journal.new", "journal.new-wal", "journal.new-shm", "journal.new-journal"):
         (home.path / name).unlink(missing_ok=True)
+    unfinished.touch(FILE_MODE)  # SQLite gives the log and its index the mode of the database.
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(unfinished), flags=flags, vfs=vfs)
     try:

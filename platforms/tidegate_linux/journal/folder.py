@@ -34,6 +34,9 @@ BALLAST_BYTES_MAX = 4 * 1024 * 1024
 BALLAST_SHARE = 32  # Of the journal's limit and of the free space: a small disk gets a small one.
 INDEX_BYTES = 32 * 1024  # For a log of 4,000 pages; a larger one grows its index itself.
 BALLAST_SCARCE_SHARE = 4  # No ballast is set aside that would take more than this of what is left.
+# What devices sent is nobody else's business.  What is there already keeps the mode it was given.
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
 _REWRITE_BYTES = 1024 * 1024
 
 
@@ -53,8 +56,9 @@ class JournalFolder:
 
     def lock(self) -> None:
         """Make the folder where it is missing, and take it, or raise `JournalError`."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        fd = os.open(self.path / "journal.lock", flags, FILE_MODE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -127,7 +131,7 @@ class JournalFolder:
         size = max(BALLAST_BYTES_MIN, size)
         if free_bytes < size * BALLAST_SCARCE_SHARE:
             return 0
-        fd = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             os.posix_fallocate(fd, 0, size)
         finally:
@@ -155,7 +159,7 @@ class JournalFolder:
         if not self._salvage.exists():
             self._write_down(self._salvage, self._unused_name())
         aside = self.path / self._salvage.read_text()
-        aside.mkdir(exist_ok=True)
+        aside.mkdir(FOLDER_MODE, exist_ok=True)
         if (aside / self.database.name).exists():
             self.log.unlink(missing_ok=True)
             self.database.unlink(missing_ok=True)
@@ -177,7 +181,7 @@ class JournalFolder:
         """Move a log away whose database is gone: SQLite would play it into a new one."""
         if self.log.exists() and not self.database.exists():
             aside = self.path / self._unused_name()
-            aside.mkdir()
+            aside.mkdir(FOLDER_MODE)
             self.log.rename(aside / self.log.name)
             self._index.unlink(missing_ok=True)
             self.sync()
@@ -196,6 +200,7 @@ class JournalFolder:
     def _write_down(self, path: Path, text: str) -> None:
         """Write a small file whole or not at all."""
         unfinished = path.with_suffix(".unfinished")
+        unfinished.touch(FILE_MODE)
         with unfinished.open("w") as file:
             file.write(text)
             file.flush()
@@ -207,7 +212,7 @@ class JournalFolder:
         """Leave word for the next start that the database looked damaged."""
         # Where even that fails, the damage is found again.
         with contextlib.suppress(OSError):
-            self._suspect.touch()
+            self._suspect.touch(FILE_MODE)
 
     def _say_who(self) -> None:
         # For the other one's error only: on a full disk the lock holds without it.
