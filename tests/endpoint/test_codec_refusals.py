@@ -223,6 +223,29 @@ def test_is_refused(rule, data, reason):
 
 
 @pytest.mark.parametrize(
+    ("head", "front", "back", "allowed"),
+    [
+        (0x40, "0001", "", "00 10 80 83 87 90 91 97 99"),  # Table 3-4.
+        (0x50, "0001", "", "00 10 80 83 87 90 91 97 99"),  # Table 3-5.
+        (0x62, "0001", "", "00 92"),  # Table 3-6.
+        (0x70, "0001", "", "00 92"),  # Table 3-7.
+        (0xE0, "", "", "00 04 80 81 82 83 90 93 94 95 96 97 98 99"),  # 3.14.2.1, the client's.
+        (0xF0, "", "041500016d", "18 19"),  # 3.15.2.1, the client's.
+    ],
+)
+def test_only_the_reasons_of_its_table_are_read(head, front, back, allowed):
+    read = set()
+    for reason in range(256):
+        body = bytes.fromhex(front) + bytes([reason]) + bytes.fromhex(back)
+        error = refusal(FRONT[5] + packet(head, body))
+        if error is None:
+            read.add(reason)
+        else:
+            assert error.reason == PROTOCOL
+    assert read == set(bytes.fromhex(allowed))
+
+
+@pytest.mark.parametrize(
     "data",
     [
         # 3.1.1 is silent about lengths in too many bytes (2.2.3).
