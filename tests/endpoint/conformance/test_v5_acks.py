@@ -111,6 +111,26 @@ def test_without_room_for_the_message_it_is_refused(make_site):
     assert [one.payload for one in site.uplinked] == [b"new"]
 
 
+@both
+@pytest.mark.conforms("5.0", "MQTT-4.3.2-4", "MQTT-4.3.3-8", "MQTT-4.3.3-9")
+def test_a_message_without_room_is_taken_in_when_it_comes_again(make_site, qos):
+    for is_lost in (False, True):
+        site = make_site()
+        site.is_refusing = True
+        writer = site.client("writer", clean_start=False, expiry_s=60)
+        site.hold_commits()
+        writer.send_publish("t", b"x", qos, 1)
+        if is_lost:
+            writer.lose()
+        site.commit()
+        site.is_refusing = False
+        site.restart()
+        writer = site.client("writer", clean_start=False, expiry_s=60)
+        writer.send_publish("t", b"x", qos, 1, dup=True)
+        assert writer.take()[0].reason == 0
+        assert [one.payload for one in site.uplinked] == [b"x"]
+
+
 @pytest.mark.conforms("5.0", "MQTT-3.4.2-1", "MQTT-3.5.2-1")
 def test_reasons_of_acknowledgements_are_among_those_that_there_are(site):
     client = site.client("a")

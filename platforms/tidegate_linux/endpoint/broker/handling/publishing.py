@@ -155,6 +155,8 @@ def _take(
     elif qos == 2:
         connection.open_ids.add(packet_id)
         state.hold_id(session, packet_id)
+        if route.is_uplinked and connection.version == 5:
+            state.arriving.append((session, packet_id))
     if qos:
         turns.receipts(connection, qos, route.is_uplinked).append(packet_id)
 

@@ -11,6 +11,7 @@ from tidegate_linux.endpoint.codec.writer import acknowledgement, pubacks, pubre
 
 if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.connection import Connection
+    from tidegate_linux.endpoint.broker.session import Session
     from tidegate_linux.endpoint.broker.state.state import State
 
 
@@ -19,19 +20,38 @@ def seal(state: "State") -> Turn | None:
     turns = state.turns
     for session in state.remembering:
         state.notes.taken(session, session.repeats.last())
+        state.arriving.append((session, 0))
     state.remembering.clear()
     turn = turns.seal(notes.TURN_KEY, notes.pack_turn(turns.number))
     if turn is None:
         for connection in turns.defer():
             _release(state, connection, turns.number, is_refused=False)
+    elif state.arriving:
+        state.arrived[turn.number] = state.arriving
+    state.arriving = []
     return turn
 
 
 def settle(state: "State", number: int, is_refused: bool) -> None:
     """Turn `number` is durable: let go what hangs on it."""
     state.settled = number
+    arrived = state.arrived.pop(number, ())
+    if is_refused:
+        for session, packet_id in arrived:
+            _take_back(state, session, packet_id, number)
     for connection in state.turns.settle(number):
         _release(state, connection, number, is_refused)
+
+
+def _take_back(state: "State", session: "Session", packet_id: int, number: int) -> None:
+    """Forget that a dropped message was here, or it would be told delivered when it comes again."""
+    if state.sessions.get(session.client_id) is not session:
+        return
+    if packet_id:
+        # A PUBREC that refuses ends the exchange: the packet id is free again (4.3.3).
+        state.free_id(session, packet_id)
+    elif session.repeats.forget(number):
+        state.notes.forget_taken(session, number)
 
 
 def _release(state: "State", connection: "Connection", number: int, is_refused: bool) -> None:
@@ -42,7 +62,7 @@ def _release(state: "State", connection: "Connection", number: int, is_refused: 
     while queue and queue[0].number <= number:
         for part in queue.pop(0).parts:
             if isinstance(part, Receipts):
-                data = _receipts(state, connection, part, is_refused)
+                data = _receipts(connection, part, is_refused)
             else:
                 data = part
                 connection.staged_bytes -= len(data)
@@ -52,9 +72,7 @@ def _release(state: "State", connection: "Connection", number: int, is_refused: 
     state.changed[connection] = None
 
 
-def _receipts(
-    state: "State", connection: "Connection", receipts: Receipts, is_refused: bool
-) -> bytes:
+def _receipts(connection: "Connection", receipts: Receipts, is_refused: bool) -> bytes:
     """Encode acknowledgements; MQTT 5 has words for it when there was no room."""
     ids, version = receipts.ids, connection.version
     reason = reasons.SUCCESS
@@ -67,10 +85,5 @@ def _receipts(
         return b"".join([acknowledgement(PUBACK, version, one, reason) for one in ids])
     if reason == reasons.SUCCESS:
         return pubrecs(version, ids)
-    # A PUBREC that refuses ends the exchange: the packet id is free again (4.3.3).
-    session = connection.session
-    assert session is not None
-    for packet_id in ids:
-        connection.open_ids.discard(packet_id)
-        state.free_id(session, packet_id)
+    connection.open_ids.difference_update(ids)
     return b"".join([acknowledgement(PUBREC, version, one, reason) for one in ids])

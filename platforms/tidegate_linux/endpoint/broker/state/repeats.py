@@ -81,6 +81,18 @@ class Repeats:
             stale.append(first.turn)
         return stale
 
+    def forget(self, turn: int) -> bool:
+        """Forget what was taken in in one turn; tell whether anything was."""
+        taken = next((one for one in self._taken if one.turn == turn), None)
+        if taken is None:
+            return False
+        self._taken.remove(taken)
+        self._count -= len(taken.marks)
+        for packet_id, mark in taken.marks:
+            if self._marks.get(packet_id) == (mark, turn):
+                del self._marks[packet_id]
+        return True
+
     def last(self) -> Taken:
         """Return what came in in the last turn that something is remembered of."""
         return self._taken[-1]

@@ -67,6 +67,10 @@ class State:
         self.sought: Session | None = None  # The one whose queue is being read.
         self.is_asked = False
         self.remembering: dict[Session, None] = {}  # Took QoS 1 in during the open turn.
+        # What is taken back if there is no room for a turn: by its number, each session with the
+        # packet id of a QoS 2 message, or with 0 for all of its QoS 1.
+        self.arrived: dict[int, list[tuple[Session, int]]] = {}
+        self.arriving: list[tuple[Session, int]] = []  # The same of the open turn.
         self.changed: dict[Connection, None] = {}
         self._reports: list[tuple[str, str, list[tuple[str, object]]]] = []
 
