@@ -153,12 +153,19 @@ def _take(
         if session.is_stored:
             _remember(state, session, packet_id, mark, now_ms)
     elif qos == 2:
-        connection.open_ids.add(packet_id)
-        state.hold_id(session, packet_id)
-        if route.is_uplinked and connection.version == 5:
-            state.arriving.append((session, packet_id))
+        _hold_id(state, connection, session, packet_id, route.is_uplinked)
     if qos:
         turns.receipts(connection, qos, route.is_uplinked).append(packet_id)
+
+
+def _hold_id(
+    state: "State", connection: "Connection", session: "Session", packet_id: int, is_uplinked: bool
+) -> None:
+    """Keep the id of a QoS 2 message until PUBREL, or until there proves to be no room for it."""
+    connection.open_ids.add(packet_id)
+    state.hold_id(session, packet_id)
+    if is_uplinked and connection.version == 5:
+        state.arriving.append((session, packet_id))
 
 
 def _remember(state: "State", session: "Session", packet_id: int, mark: int, now_ms: int) -> None:
