@@ -158,20 +158,22 @@ def sleep_with(_clients: "list[socket.socket]") -> None:
         time.sleep(60)
 
 
-def connect_packet(client_id: str) -> bytes:
-    body = text("MQTT") + b"\x04\x02" + struct.pack(">H", 0) + text(client_id)
+def connect_packet(client_id: str, flags: int = 2) -> bytes:
+    body = text("MQTT") + bytes([4, flags]) + struct.pack(">H", 0) + text(client_id)
     size = len(body)
     length = bytes([size]) if size < 0x80 else bytes([size & 0x7F | 0x80, size >> 7])
     return b"\x10" + length + body
 
 
-def connect(port: int, client_id: str, receive_bytes: int = 0) -> socket.socket:
+def connect(
+    port: int, client_id: str, receive_bytes: int = 0, packet: bytes = b""
+) -> socket.socket:
     sock = socket.socket()
     if receive_bytes:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     sock.settimeout(30)
     sock.connect(("127.0.0.1", port))
-    sock.sendall(connect_packet(client_id))
+    sock.sendall(packet or connect_packet(client_id))
     answer = b""
     while len(answer) < 4:
         part = sock.recv(4 - len(answer))
@@ -183,18 +185,19 @@ def connect(port: int, client_id: str, receive_bytes: int = 0) -> socket.socket:
     return sock
 
 
-def main() -> None:
+def run(attacks: "dict[str, Callable[[int], None]]") -> None:
+    """Run the attack that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=sorted(ATTACKS))
+    parser.add_argument("name", choices=sorted(attacks))
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
-        ATTACKS[options.name](options.port)
+        attacks[options.name](options.port)
     except (OSError, KeyboardInterrupt) as error:
         print(f"the attack has ended: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main()
+    run(ATTACKS)

@@ -18,12 +18,16 @@ from fixtures.gateway import PATHS, ROOT
 from fixtures.publisher import connect, length_bytes, text
 from process.attacks import ATTACKS, IDLE
 from process.site import Site
+from process.storms import STORMS
+from tidegate_linux.endpoint.access.users import Users
+from tidegate_linux.endpoint.transport.chronicle import LINES_MAX, WINDOW_MS
 
 MEMORY_BYTES = 128 * 1024 * 1024
 MEMORY_GROUP = Path("/sys/fs/cgroup/memory")
 READY_S = 120.0
 VICTIM_PER_S = 200
 VICTIM_S = 5
+ROUNDS = 4
 # A p99 below this is good whatever it was before: on two cores that attacker, gateway and victim
 # share, being scheduled takes that long.
 FLOOR_MS = 20.0
@@ -49,6 +53,8 @@ def memory_limit():
 
 @pytest.fixture
 def site(tmp_path):
+    (tmp_path / "gateway").mkdir(mode=0o700)
+    Users(tmp_path / "gateway" / "users").add("admin", b"right")
     with memory_limit() as prefix, Site(tmp_path, prefix=prefix) as site:
         yield site
 
@@ -56,8 +62,9 @@ def site(tmp_path):
 @contextlib.contextmanager
 def attack(name, port):
     """Run an attack beside the block; it begins when the harm is being done."""
+    module = "process.attacks" if name in ATTACKS else "process.storms"
     process = subprocess.Popen(
-        [sys.executable, "-m", "process.attacks", name, "--port", str(port)],
+        [sys.executable, "-m", module, name, "--port", str(port)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([PATHS, str(ROOT / "tests")])},
         stdout=subprocess.PIPE,
         text=True,
@@ -67,6 +74,7 @@ def attack(name, port):
         assert process.stdout.readline() == "ready\n", f"{name} did not get to work"
         assert time.monotonic() - began_s < READY_S
         yield
+        assert process.poll() is None, f"{name} has ended before its time"
     finally:
         process.kill()
         process.wait()
@@ -91,6 +99,19 @@ def p99_ms(port):
     return sorted(waits_ms)[len(waits_ms) * 99 // 100]
 
 
+def calm_p99_ms(port, enough_ms=0.0):
+    """Return the best of some rounds, up to one that is good enough.
+
+    An attack goes on all the time and is in each of them; what else this machine does is not.
+    """
+    best_ms = p99_ms(port)
+    for _ in range(ROUNDS - 1):
+        if best_ms < enough_ms:
+            break
+        best_ms = min(best_ms, p99_ms(port))
+    return best_ms
+
+
 def read_puback(sock):
     data = b""
     while len(data) < 4 or len(data) < 2 + data[1]:
@@ -109,13 +130,13 @@ def resident_bytes(pid):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(ATTACKS))
+@pytest.mark.parametrize("name", sorted([*ATTACKS, *STORMS]))
 def test_an_attack_does_not_double_what_others_wait(site, name):
     p99_ms(site.port)  # To warm it up.
-    alone_ms = p99_ms(site.port)
+    alone_ms = calm_p99_ms(site.port, FLOOR_MS)
     before_bytes = resident_bytes(site.gateway.pid)
     with attack(name, site.port):
-        beside_ms = p99_ms(site.port)
+        beside_ms = calm_p99_ms(site.port, 2 * max(alone_ms, FLOOR_MS))
         after_bytes = resident_bytes(site.gateway.pid)
     print(
         f"{name}: p99 {alone_ms:.2f} ms alone, {beside_ms:.2f} ms beside it; resident"
@@ -139,3 +160,32 @@ def test_a_reader_that_is_deaf_bounds_what_is_kept_for_it(site):
     print(f"{sum(site.sent.values())} messages, none of them read: {grown_bytes / 1e6:.1f} MB")
     assert grown_bytes < 30_000_000
     assert site.settle().is_perfect
+
+
+@pytest.mark.slow
+def test_clients_that_come_and_go_leave_neither_memory_nor_lines_behind(site):
+    with attack("churn", site.port):
+        time.sleep(20)
+        before_bytes, before_s = resident_bytes(site.gateway.pid), time.monotonic()
+        lines = site.gateway.log().count("\n")
+        time.sleep(40)
+        grown_bytes = resident_bytes(site.gateway.pid) - before_bytes
+        windows = (time.monotonic() - before_s) / (WINDOW_MS / 1000) + 1
+        lines = site.gateway.log().count("\n") - lines
+    total = site.gateway.status()["sources"][0]["connections"]
+    print(f"{total} clients: {grown_bytes / 1e6:.1f} MB and {lines} lines in the last 40 s")
+    assert grown_bytes < 3_000_000
+    assert lines <= 3 * (LINES_MAX + 1) * windows
+    assert site.gateway.status()["sources"][0]["endpoint"]["sockets"] < 100
+
+
+def test_a_gateway_without_files_left_lives_and_recovers(tmp_path):
+    with Site(tmp_path, prefix=["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]) as site:
+        with site.load(devices=2):
+            crowd = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(100)]
+            time.sleep(1)
+            for sock in crowd:
+                sock.close()
+            connect(site.port, "later").close()
+        assert site.settle().is_perfect
+        assert "accept failed" in site.gateway.log()
