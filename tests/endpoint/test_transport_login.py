@@ -112,3 +112,13 @@ def test_a_users_file_that_cannot_be_read_lets_no_name_in(tmp_path):
     (tmp_path / "users").write_text("not a line of users\n")
     with Listening(tmp_path, listener="anonymous = true") as site:
         assert attempt(site, "ann", SECRET) == 0x86
+
+
+def test_who_is_known_comes_in_though_others_guess(site):
+    assert attempt(site, "ann", SECRET) == 0
+    socks = [site.open() for _ in range(40)]
+    for number, sock in enumerate(socks):
+        sock.sendall(codec.connect(f"c{number}", username=f"u{number}", password=b"wrong-x"))
+    began = time.monotonic()
+    site.client("again", username="ann", password=SECRET)
+    assert time.monotonic() - began < 0.5

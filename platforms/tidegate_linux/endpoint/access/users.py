@@ -97,19 +97,27 @@ class Users:
 
         A name that nobody has takes as long as a wrong password.
         """
-        verifier = self._verifiers.get(username)
-        digest = hashlib.blake2b(password, key=self._key).digest()
-        seen = self._seen.get(username)
-        if seen is not None and seen[0] == verifier and hmac.compare_digest(seen[1], digest):
+        if self.is_seen(username, password):
             return True
+        verifier = self._verifiers.get(username)
         with self._one_at_a_time:
             if verifier is None:
                 _hash(password, Verifier(SCRYPT_N, SCRYPT_R, SCRYPT_P, _DUMMY_SALT, b""))
                 return False
             is_right = hmac.compare_digest(_hash(password, verifier), verifier.hash)
         if is_right:
-            self._seen[username] = (verifier, digest)
+            self._seen[username] = (verifier, self._digest(password))
         return is_right
+
+    def is_seen(self, username: str, password: bytes) -> bool:
+        """Tell whether this was right before, and nothing has changed since; fast."""
+        seen = self._seen.get(username)
+        if seen is None or seen[0] != self._verifiers.get(username):
+            return False
+        return hmac.compare_digest(seen[1], self._digest(password))
+
+    def _digest(self, password: bytes) -> bytes:
+        return hashlib.blake2b(password, key=self._key).digest()
 
     def add(self, username: str, password: bytes) -> bool:
         """Write a user, or a user's new password; tell whether the user is new.

@@ -5,10 +5,16 @@ nothing, and that no secret is in any report.
 """
 
 import contextlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tidegate_linux.endpoint.transport.limits import LOGIN_THREADS, LOGINS_WAITING_MAX
+from tidegate_linux.endpoint.transport.limits import (
+    LOGIN_THREADS,
+    LOGINS_WAITING_MAX,
+    REST_PARTS,
+    REST_S_MAX,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,7 +53,12 @@ class Judge:
         """Have a login checked; the answer comes later, never from within this call."""
         if self._logins.is_barred(link.address, self._now_ms()):
             self._refuse(link, login, "too many wrong logins from this address")
+        elif self._users.is_seen(login.username, login.password):
+            # A fleet that is known comes in, however many others guess.
+            self._loop.call_soon(self._tell, link, login, True)
         elif self._waiting >= LOGINS_WAITING_MAX:
+            # Counts, or who fills the queue could try what is remembered as often as it likes.
+            self._logins.failed(link.address, self._now_ms())
             self._refuse(link, login, "too many logins at a time")
         else:
             self._waiting += 1
@@ -60,12 +71,16 @@ class Judge:
     def _check(self, link: "Link", login: "Login") -> None:
         """In a thread of the pool."""
         is_right = False
+        began_s = time.monotonic()
         try:
             is_right = self._users.check(login.username, login.password)
         finally:
             # If the loop has ended, the connection has too.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._checked, link, login, is_right)
+        if not is_right:
+            # Guesses from ever new addresses leave most of the processor to the others.
+            time.sleep(min(REST_S_MAX, REST_PARTS * (time.monotonic() - began_s)))
 
     def _checked(self, link: "Link", login: "Login", is_right: bool) -> None:
         self._waiting -= 1

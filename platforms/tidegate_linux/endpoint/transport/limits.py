@@ -32,4 +32,6 @@ KEEPALIVE_INTERVAL_S = 15
 KEEPALIVE_PROBES = 4
 
 LOGIN_THREADS = 2  # scrypt is slow on purpose; devices of a site log in rarely.
+REST_PARTS = 3  # After a wrong one such a thread rests three times as long as it worked,
+REST_S_MAX = 0.5  # but no longer than this.
 LOGINS_WAITING_MAX = 1000  # Beyond, a login is refused unchecked: after 1,000 it would time out.

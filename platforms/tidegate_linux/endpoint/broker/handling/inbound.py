@@ -128,6 +128,8 @@ def _pace(
     start_ms = max(connection.free_at_ms, now_ms - BURST_MS)
     connection.free_at_ms = start_ms + cost_ms
     if connection.free_at_ms > now_ms:
+        if not connection.is_paced:
+            state.report("info", "client_over_rate", client_id=connection.client_id)
         connection.is_paced = True
         state.paced[connection] = None
         state.changed[connection] = None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SEND_ALWAYS = 0
 SEND_IF_NEW = 1
 
+FILTER_SHOWN_BYTES = 256  # A filter may have 64 KB, a line in the log should not.
+
 
 def subscribe(state: "State", connection: "Connection", packet: "Subscribe", now_ms: int) -> None:
     """Handle a SUBSCRIBE; what is retained leaves behind its SUBACK."""
@@ -31,6 +33,7 @@ def subscribe(state: "State", connection: "Connection", packet: "Subscribe", now
         refusal = _refusal(state, connection, session, request)
         if refusal:
             answers.append(refusal)
+            _tell_refusal(state, connection, request, refusal)
             continue
         subscription = Subscription(
             request.filter,
@@ -98,6 +101,18 @@ def _refusal(
         state.report("warning", "subscriptions_full", client_id=connection.client_id)
         return reasons.QUOTA_EXCEEDED
     return 0
+
+
+def _tell_refusal(
+    state: "State", connection: "Connection", request: "Request", refusal: int
+) -> None:
+    state.report(
+        "info",
+        "subscription_refused",
+        client_id=connection.client_id,
+        filter=request.filter[:FILTER_SHOWN_BYTES],
+        reason=reasons.name_of(refusal),
+    )
 
 
 def _add(state: "State", session: "Session", subscription: Subscription) -> bool:
