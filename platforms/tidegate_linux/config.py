@@ -38,6 +38,8 @@ from tidegate.config.settings import (
     UplinkSettings,
 )
 
+# Below this the commit of a burst, its log and the ballast take more than the records do.
+LIMIT_BYTES_MIN = 16_000_000
 CONFIG_BYTES_MAX = 1 << 20  # A hundred times the sample; more is some other file.
 
 
@@ -66,6 +68,7 @@ def load_gateway(
         settings = read_gateway(file.tree, host_name())
         if not secrets:
             return settings, []
+        _check_limit(settings.journal.limit_bytes)
         paths = settings.source_paths(MQTT)
         sources = tuple(map(file.source, settings.sources, paths))
         for listener, place in zip(settings.listeners, settings.source_paths(LISTEN), strict=True):
@@ -94,6 +97,12 @@ def load_hub(path: str | os.PathLike[str]) -> tuple[HubSettings, list[str]]:
         file.holds_secret()
     settings = settings._replace(nodes=nodes)
     return settings, file.warnings + advise_hub(settings)
+
+
+def _check_limit(limit_bytes: int) -> None:
+    if limit_bytes < LIMIT_BYTES_MIN:
+        problem = f"{limit_bytes} is below {LIMIT_BYTES_MIN}, what a journal on SQLite takes"
+        raise SettingsError("journal.limit_bytes", problem, "give it more")
 
 
 def host_name() -> str:

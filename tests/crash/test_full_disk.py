@@ -15,13 +15,13 @@ def open_here(folder, limit_bytes=1 << 30):
     return open_journal(folder, ["main"], limit_bytes=limit_bytes)
 
 
-def store_until_refused(journal):
+def store_until_refused(journal, count=20):
     """Return the last number that was acknowledged, and the refusal."""
     acknowledged = 0
     while True:
         state = lane_of(journal.recover(), "main")
         try:
-            journal.append([admitted(state, make_records(20, size=500, at_ms=state.last))])
+            journal.append([admitted(state, make_records(count, size=500, at_ms=state.last))])
             journal.sync()
         except StorageError as error:
             journal.close()
@@ -91,7 +91,7 @@ def test_full_disk_drains_without_help_and_takes_records_again(tmp_path, kind, s
 
 def test_limit_is_refused_as_full_and_forgetting_makes_room(tmp_path):
     limit_bytes = 300_000
-    acknowledged, error = store_until_refused(open_here(tmp_path / "node", limit_bytes))
+    acknowledged, error = store_until_refused(open_here(tmp_path / "node", limit_bytes), 2000)
     assert error.kind == STORAGE_FULL
     journal = open_here(tmp_path / "node", limit_bytes)
     state = lane_of(journal.recover(), "main")

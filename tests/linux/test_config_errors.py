@@ -33,6 +33,7 @@ WRONG_GATEWAYS = (
     ("[journal]\nlimit_bytes = '1 GB'", "journal.limit_bytes: is text, not a whole number"),
     ("[journal]\nlimit_bytes = 1e9", "journal.limit_bytes: is a number with a fraction, not a who"),
     ("[journal]\nlimit_bytes = 5", "journal.limit_bytes: 5 is below 100000"),
+    ("[journal]\nlimit_bytes = 15_999_999", "journal.limit_bytes: 15999999 is below 16000000"),
     ("[journal]\nlimit_bytes = true", "journal.limit_bytes: is true or false, not a whole number"),
     ("[journal]\nreserve_bytes = -1", "journal.reserve_bytes: -1 is below 0"),
     ("[journal]\nkeep_delivered_bytes = nan", "journal.keep_delivered_bytes: is a number with a f"),

@@ -18,8 +18,10 @@ CACHE_KIB = 4096  # Of pages in memory; the backlog's size changes nothing in it
 BUSY_MS = 5000  # For somebody who writes with the sqlite3 shell while we run.
 READER_MS = 200  # For somebody who reads when we start or end.
 LOG_BYTES_MAX = 8 * 1024 * 1024  # A log that one large transaction has blown up is cut down again.
-# Beyond the owner's limit: what SQLite itself needs in order to delete when the journal is full.
-HEADROOM_BYTES = 1024 * 1024
+# Beyond the owner's limit, which the gateway keeps after each commit: one commit of all that an
+# inbox holds, or of one message as large as any.  With less a full journal would refuse the same
+# large commit for ever, and make no room, because room is made when a commit has gone through.
+HEADROOM_BYTES = 32 * 1024 * 1024
 HEADROOM_SHARE = 16
 _FULL = 2  # What `PRAGMA synchronous` answers for FULL.
 
