@@ -10,7 +10,7 @@ from tidegate_linux.endpoint.codec.properties import USER_PROPERTIES_MAX
 from tidegate_linux.endpoint.codec.reader import Reader
 
 MALFORMED, PROTOCOL, VERSION = 0x81, 0x82, 0x84
-FILTER, TOPIC, TOO_LARGE, OURS = 0x8F, 0x90, 0x95, 0x83
+FILTER, TOPIC, ALIAS, TOO_LARGE, OURS = 0x8F, 0x90, 0x94, 0x95, 0x83
 BOTH = (4, 5)
 
 connect, publish, subscribe = client.connect, client.publish, client.subscribe
@@ -91,7 +91,7 @@ LATER = [
     ("topic holds U+0000 [MQTT-1.5.4-2]", (5,), publish(b"a\0"), MALFORMED),
     ("no topic [MQTT-4.7.3-1]", (4,), publish("", version=4), PROTOCOL),
     ("no topic, no alias (3.3.2.1)", (5,), publish("", b"", 1, 1), PROTOCOL),
-    ("alias 0 [MQTT-3.3.2-8]", (5,), publish("a", properties=[(0x23, 0)]), PROTOCOL),
+    ("alias 0 [MQTT-3.3.2-8]", (5,), publish("a", properties=[(0x23, 0)]), ALIAS),
     ("no property length [MQTT-2.2.2-1]", (5,), b"\x30\3\0\1a", MALFORMED),
     ("no property length, QoS 1", (5,), b"\x32\5\0\1a\0\1", MALFORMED),
     ("property length too long", (5,), b"\x30\4\0\1a\1", MALFORMED),

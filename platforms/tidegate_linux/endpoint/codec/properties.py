@@ -132,7 +132,8 @@ def read_properties(
         if kind in values:
             raise protocol_error(f"property {kind:#04x} stands there twice")
         if not value and kind in _NOT_EMPTY:
-            raise protocol_error(f"property {kind:#04x} is 0 or empty")
+            reason = reasons.TOPIC_ALIAS_INVALID if kind == TOPIC_ALIAS else reasons.PROTOCOL_ERROR
+            raise PacketError(reason, f"property {kind:#04x} is 0 or empty")
         values[kind] = value
         if kind in _NOT_FORWARDED:
             forwarded += data[run:start]
