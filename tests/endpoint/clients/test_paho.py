@@ -127,3 +127,14 @@ def test_paho_goes_on_where_the_gateway_was_killed(place, version):
     # Exactly once, in order, over the crash: QoS 2 in kept sessions.
     assert texts == [str(number) for number in range(200)]
     place.wait_records(prefix, {"n": texts})
+
+
+@pytest.mark.parametrize("scheme", ["mqtts", "wss"])
+def test_large_messages_of_paho_come_whole(place, scheme):
+    prefix = place.prefix()
+    payload = bytes(range(256)) * 4000
+    with Device(place, scheme, 5, prefix) as device:
+        device.subscribe(f"{prefix}/big", 2)
+        for qos in (0, 1, 2):
+            device.publish(f"{prefix}/big", payload, qos)
+            assert device.next().payload == payload
