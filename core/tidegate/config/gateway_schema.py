@@ -165,7 +165,8 @@ JOURNAL = table(
             1_000_000_000,
             100_000,
             STORAGE_BYTES_MAX,
-            "how large the journal may become, but for a commit and its log; on Linux 16_000_000 or more",
+            "how large the journal may become, but for a commit and its log; "
+            + "on Linux 16_000_000 or more",
         ),
         number(
             "reserve_bytes",
