@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.connection import ENDED, OPEN, Connection, Login, Peer
 from tidegate_linux.endpoint.broker.handling import (
+    braking,
     delivering,
     ending,
     inbound,
@@ -108,6 +109,7 @@ class Broker:
             connection.is_paced = False
             connection.heard_ms = now_ms  # It may have been talking all the time.
             state.changed[connection] = None
+        braking.look(state, now_ms)
         for topic in state.retained.take_expired(now_ms):
             state.notes.retained(topic, None)
         self._tell(now_ms)
@@ -119,6 +121,7 @@ class Broker:
             return state.now_ms
         times = [state.timers.deadline_ms(), state.retained.deadline_ms(), self._sys_at_ms]
         times.extend([int(connection.free_at_ms) + 1 for connection in state.paced])
+        times.extend([brake.until_ms for brake in state.brakes.values()])
         return min([time for time in times if time is not None], default=None)
 
     def take_turn(self) -> Turn | None:

@@ -73,6 +73,7 @@ class Connection:
         "free_at_ms",
         "heard_ms",
         "in_flight",
+        "is_braked",
         "is_ending",
         "is_paced",
         "keepalive_ms",
@@ -138,7 +139,7 @@ class Connection:
         self.open_ids: set[int] = set()  # QoS 2 that were published on this connection.
         self.routes: Routes | None = None
         self.free_at_ms = 0.0  # When it will have paid for what it sent, by its rate.
-        self.is_paced = False
+        self.is_paced = self.is_braked = False  # By its rate; by a queue that it fills.
 
         # What goes out.
         self.staged: list[Staged] = []
@@ -159,6 +160,7 @@ class Connection:
             self.valve.is_shut
             or self.login is not None
             or self.is_paced
+            or self.is_braked
             or self.unsent_bytes + self.output_bytes > UNREAD_BYTES_MAX
             or len(self.backlog) > BACKLOG_MAX
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.connection import BACKLOG_MAX
 from tidegate_linux.endpoint.broker.delivery import remaining_s, size_of
+from tidegate_linux.endpoint.broker.handling import braking
 from tidegate_linux.endpoint.broker.outbox import CROWDED, FULL
 from tidegate_linux.endpoint.broker.state.routes import plan
 from tidegate_linux.endpoint.codec import reasons
@@ -51,6 +52,7 @@ def spread(
         form = delivery if is_as_published else plain
         if granted and delivery.qos:
             enqueue(state, session, form, min(granted, delivery.qos), identifiers, now_ms)
+            braking.press(state, session, publisher, now_ms)
         elif session.connection is not None:
             is_firm = delivery.qos > 0 or delivery.retain
             _send_loose(state, session.connection, form, identifiers, encoded, is_firm, now_ms)
@@ -64,6 +66,7 @@ def spread(
         if subscription.qos and delivery.qos:
             qos = min(subscription.qos, delivery.qos)
             enqueue(state, session, form, qos, identifiers, now_ms)
+            braking.press(state, session, publisher, now_ms)
         elif session.connection is not None:
             is_firm = delivery.qos > 0 or delivery.retain
             _send_loose(state, session.connection, form, identifiers, encoded, is_firm, now_ms)
@@ -161,6 +164,7 @@ def acknowledge(
     if done is not None:
         # What hangs on this deletion is nothing but a message that comes again, as DUP or PUBREL.
         state.notes.done(session, done)
+        braking.taken(state, session)
         pump(state, session, now_ms)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tidegate.config.settings import EndpointSettings
     from tidegate_linux.endpoint.access.rules import Rules
+    from tidegate_linux.endpoint.broker.handling.braking import Brake
 
 # Of reports that nobody has fetched: further ones are left out until then.
 REPORTS_MAX = 1000
@@ -61,6 +62,7 @@ class State:
         self.told_payloads: dict[bytes, bytes] = {}
         self.routes = Planner(settings, rules, self.subscriptions)
         self.counters = Counters()
+        self.brakes: dict[Session, Brake] = {}  # By the subscriber.
         self.stalled: dict[Connection, None] = {}  # Have more to get once they are not slow.
         # Sessions that want to read on in their queue, once this turn is settled.
         self.seeking: dict[Session, int] = {}
