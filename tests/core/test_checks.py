@@ -50,6 +50,7 @@ BAD = (
     (checks.check_topic_filter, ("qzqz/#/b", "qzqz#", "qzqz+/b", "$share/g", "$share//a")),
     (checks.check_lane, ("QZQZ", "qz_qz", "qz qz", "x" * 17)),
     (checks.check_database, ("qzqz.db", "mysql://qzqz", "://qzqz", "sqlite:qzqz", "sqlitex://q")),
+    (checks.check_database, ("sqlite+nope:///qz", "postgresql+psycopg2://h/qz", "sqlite+://qz")),
     (
         checks.check_token_hash,
         ("0a" * 32, "sha256:" + "0a" * 31, "sha256:" + "0g" * 32, "sha1:" + "0a" * 32),

@@ -19,6 +19,8 @@ EXAMPLE_TOKENS = ("…", "...")  # What stands for a token in documentation.
 _DIGITS = "0123456789"
 _VARIABLE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + _DIGITS
 _NAME = _VARIABLE + ".-"
+# The long forms name the drivers that are used anyway; no other one is here.
+_DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 _HEX = "0123456789abcdefABCDEF"
 _TOKEN_HASH = "sha256:"
 _TOKEN_HASH_DIGITS = 64
@@ -110,7 +112,7 @@ def check_plain_filter(text: str) -> None:
 def check_database(text: str) -> None:
     """Raise `ValueError` when `text` is not the URL of a database that the hub knows."""
     dialect, separator, _ = text.partition("://")
-    if not separator or dialect.split("+")[0] not in ("sqlite", "postgresql"):
+    if not separator or dialect not in _DATABASES:
         raise ValueError("does not begin with sqlite:// or postgresql://")
 
 
