@@ -1,6 +1,7 @@
 """What SQLite and the operating system refuse, in the words of the journal port."""
 
 import errno
+import os
 
 import apsw
 
@@ -16,6 +17,9 @@ from tidegate.errors import (
 WORLD_ERRORS = (apsw.Error, OSError, UnicodeDecodeError, StorageError)
 
 _FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NAME_NUMBERS = (
+    errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+)  # fmt: skip
 _READONLY_NUMBERS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -38,7 +42,27 @@ def storage_error(error: Exception) -> StorageError:
     """Return `error`, one of `WORLD_ERRORS`, as the port's own kind."""
     if isinstance(error, StorageError):
         return error
-    return StorageError(_kind(error), f"{type(error).__name__}: {error}")
+    kind = _kind(error)
+    if not isinstance(error, OSError):
+        return StorageError(
+            kind, f"SQLite says: {error}" if isinstance(error, apsw.Error) else str(error)
+        )
+    what = (error.strerror or str(error)).lower()
+    if error.filename is not None:
+        what = f"{os.fsdecode(error.filename)}: {what}"
+    return StorageError(kind, f"{what}; {_remedy(error.errno, kind)}")
+
+
+def _remedy(number: "int | None", kind: str) -> str:
+    if number == errno.EROFS:
+        return "mount it for writing: a medium that fails is often mounted read-only"
+    if kind == STORAGE_READONLY:
+        return "run the gateway as the user who owns it"
+    if kind == STORAGE_FULL:
+        return "free some space"
+    if number in _NAME_NUMBERS:
+        return "name another folder in node.data"
+    return "look at the medium: tidegate check says more"
 
 
 def _kind(error: Exception) -> str:
