@@ -19,7 +19,21 @@ _FILE = click.Path(path_type=Path)
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+def _say_version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        context.invoke(version)
+        context.exit()
+
+
 @click.group(context_settings=_SETTINGS, no_args_is_help=False)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="As the command version.",
+)
 def commands() -> None:
     """Hold what devices send while the line is down, and let it out when it is up.
 

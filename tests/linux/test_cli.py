@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -42,6 +43,20 @@ def test_version_says_on_what_it_runs():
     assert done.stdout.startswith(f"tidegate {VERSION}, CPython 3.")
     assert ", SQLite 3." in done.stdout
     assert "Linux" in done.stdout
+    assert tidegate("--version").stdout == done.stdout
+
+
+def test_an_interrupt_while_the_command_line_is_imported_leaves_no_traceback(tmp_path):
+    # `click` is the first thing that it imports: here one that is interrupted.
+    (tmp_path / "click.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    done = subprocess.run(
+        [sys.executable, "-m", "tidegate_linux", "version"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PATHS}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_version_is_quick():
