@@ -58,6 +58,8 @@ def _release(state: "State", connection: "Connection", number: int, is_refused: 
     if connection.phase == ENDED:
         return
     queue, output = connection.staged, connection.output
+    if is_refused or (queue and queue[0].number > number):
+        _decide(state, connection, number, is_refused)
     size_bytes = 0
     while queue and queue[0].number <= number:
         for part in queue.pop(0).parts:
@@ -70,6 +72,29 @@ def _release(state: "State", connection: "Connection", number: int, is_refused: 
             size_bytes += len(data)
     connection.output_bytes += size_bytes
     state.changed[connection] = None
+
+
+def _decide(state: "State", connection: "Connection", number: int, is_refused: bool) -> None:
+    """Encode what turn `number` acknowledges, as long as it is known whether it was refused.
+
+    A PUBREC that refuses waits, with all that is behind it, until its packet id is noted as free:
+    the client may use the id again as soon as it reads it, and after a crash that left the old note
+    its next message would be taken for this one, and lost.
+    """
+    session, turns = connection.session, state.turns
+    is_stored = session is not None and session.is_stored
+    for staged in connection.staged:
+        if staged.number != number:
+            continue
+        is_freeing = False
+        for at, part in enumerate(staged.parts):
+            if isinstance(part, Receipts):
+                is_freeing |= part.qos == 2 and part.is_uplinked
+                data = staged.parts[at] = _receipts(connection, part, is_refused)
+                connection.staged_bytes += len(data)
+        if is_refused and is_freeing and is_stored and connection.version == 5 and turns.notes:
+            staged.number = turns.number
+            turns.waiting[connection] = None
 
 
 def _receipts(connection: "Connection", receipts: Receipts, is_refused: bool) -> bytes:
