@@ -1,4 +1,4 @@
-"""Planted bugs of the endpoint: each a mistake that is easy to make, which the simulation must find.
+"""Planted bugs of the endpoint: mistakes that are easy to make, which the simulation must find.
 
 As in `simulation/mutants.py`, this is the one place where code of the project is patched.  The
 number is of seeds, from 0 on, within which it has to be found.
@@ -189,7 +189,7 @@ def _single(name: str, owner: Any, attribute: str, make: Any) -> Mutant:
     return Mutant(name, (Patch(owner, attribute, make),))
 
 
-# (bug, seeds)
+# Each with its number of seeds.
 MUTANTS: tuple[tuple[Mutant, int], ...] = (
     (_single("PUBACK before it is durable", Turns, "receipts", _puback_at_once), 20),
     (_single("PUBREC without its packet id noted", Notebook, "received", _id_not_noted), 20),
