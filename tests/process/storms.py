@@ -22,6 +22,7 @@ MESSAGES_PER_S = 1000
 SESSIONS_PER_S = 300
 READY_S = 2.0  # After so long it has shown what it can do.
 WEEK_S = 604_800
+HOARDERS = 50
 IDS = 60_000
 BODY = bytes(1000)
 
@@ -84,7 +85,7 @@ def retained(port: int) -> None:
 def hoard(port: int) -> None:
     """Kept sessions that subscribe to everything with QoS 1 and never read."""
     hoarders = []
-    for number in range(50):
+    for number in range(HOARDERS):
         hoarders.append(_kept(port, f"hoard-{number}", receive_bytes=4096))
         hoarders[-1].sendall(b"\x82\x06\x00\x01\x00\x01#\x01")
     client = connect(port, "feeder")
