@@ -135,6 +135,7 @@ class Broker:
 
     def settled(self, number: int, refused: bool, now_ms: int) -> None:
         """Turn `number` is durable; `refused`: its messages were dropped for want of room."""
+        self._state.now_ms = now_ms
         settling.settle(self._state, number, refused)
 
     def take_sought(self) -> "list[tuple[bytes, bytes, int]]":

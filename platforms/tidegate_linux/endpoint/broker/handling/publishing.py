@@ -124,6 +124,7 @@ def _take(
     if qos == 1 and session.is_stored:
         mark = crc32(_RETAIN_BYTES[retain], crc32(payload, crc32(topic)))
         if dup and session.repeats.is_known(packet_id, mark):
+            session.repeats.doubt(packet_id, now_ms)
             connection.in_flight += 1
             turns.receipts(connection, 1, is_uplinked=False).append(packet_id)
             return

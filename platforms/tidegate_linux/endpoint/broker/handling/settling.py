@@ -36,9 +36,11 @@ def settle(state: "State", number: int, is_refused: bool) -> None:
     """Turn `number` is durable: let go what hangs on it."""
     state.settled = number
     arrived = state.arrived.pop(number, ())
-    if is_refused:
-        for session, packet_id in arrived:
+    for session, packet_id in arrived:
+        if is_refused:
             _take_back(state, session, packet_id, number)
+        elif not packet_id:
+            session.repeats.answered(number, state.now_ms)
     for connection in state.turns.settle(number):
         _release(state, connection, number, is_refused)
 

@@ -41,6 +41,17 @@ class Repeats:
         known = self._marks.get(packet_id)
         return known is not None and known[0] == mark
 
+    def doubt(self, packet_id: int, now_ms: int) -> None:
+        """A known message came again: its client may miss the PUBACK that leaves now as well."""
+        self.answered(self._marks[packet_id][1], now_ms)
+
+    def answered(self, turn: int, now_ms: int) -> None:
+        """The acknowledgements of a turn leave: only from now on can its client have read them."""
+        for taken in reversed(self._taken):
+            if taken.turn == turn:
+                taken.at_ms = now_ms
+                break
+
     def remember(self, packet_id: int, mark: int, turn: int, now_ms: int) -> None:
         """Remember a message of the open turn."""
         if not self._taken or self._taken[-1].turn != turn:
