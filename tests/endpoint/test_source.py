@@ -4,7 +4,7 @@ import pytest
 
 from endpoint import client_codec as codec
 from endpoint.listening import Listening
-from tidegate_linux.endpoint import postbox
+from tidegate_linux.endpoint import turn_queue
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_dropped_for_want_of_room_is_told_to_version_5(site):
 
 
 def test_unsettled_messages_are_bounded_by_not_reading(site, monkeypatch):
-    monkeypatch.setattr(postbox, "MESSAGES_MAX", 100)
+    monkeypatch.setattr(turn_queue, "MESSAGES_MAX", 100)
     client = site.client("a", version=4)
     site.stop_commits()
     packets = [codec.publish(b"t", bytes(1000), 0, version=4) for _ in range(1000)]
@@ -145,7 +145,7 @@ def test_a_session_and_what_is_retained_outlive_a_restart(site):
 
 
 def test_notes_are_read_in_pages(site, monkeypatch):
-    monkeypatch.setattr(postbox, "PAGE_NOTES", 3)
+    monkeypatch.setattr(turn_queue, "PAGE_NOTES", 3)
     client = site.client("a")
     for number in range(10):
         client.send(codec.publish(b"r/%d" % number, b"x", 1, packet_id=1 + number, retain=True))
@@ -188,9 +188,9 @@ def test_a_bug_ends_one_connection_and_is_told(tmp_path):
     site = Listening(tmp_path)
     site.start()
     client, other = site.client("a"), site.client("b")
-    hall = site.source._desk._hall
-    link = next(link for link in hall._links if link.connection.client_id == "a")
-    link.connection.reader = None  # As a bug might leave it.
+    server = site.source._endpoint._server
+    channel = next(channel for channel in server._channels if channel.connection.client_id == "a")
+    channel.connection.reader = None  # As a bug might leave it.
     client.send(b"\xc0\x00")
     assert client.receive() is None
     other.ping()

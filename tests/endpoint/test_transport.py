@@ -199,17 +199,17 @@ def test_without_files_left_the_server_neither_spins_nor_ends(site):
 
 
 def test_unfinished_packets_of_all_are_bounded_and_the_largest_goes(site, monkeypatch):
-    hall = site.source._desk._hall
-    monkeypatch.setattr(hall, "_partial_bytes_max", 1_000_000)
+    server = site.source._endpoint._server
+    monkeypatch.setattr(server, "_partial_bytes_max", 1_000_000)
     small, large = site.client("small"), site.client("large")
     small.send(codec.publish(b"t", bytes(900_000), 0)[:400_000])
-    site.wait(lambda: hall._partial_bytes >= 400_000)
+    site.wait(lambda: server._partial_bytes >= 400_000)
     with contextlib.suppress(OSError):
         large.send(codec.publish(b"t", bytes(1_000_000), 0)[:900_000])
     assert large.receive() is None
     small.send(codec.publish(b"t", bytes(900_000), 0)[400_000:])
     small.ping()
-    assert hall._partial_bytes == 0
+    assert server._partial_bytes == 0
 
 
 def test_a_storm_of_connections_is_told_in_few_lines(site):

@@ -13,8 +13,8 @@ from endpoint.listening import Listening
 from tidegate_linux.endpoint.broker.connection import Connection
 from tidegate_linux.endpoint.broker.session import Session
 from tidegate_linux.endpoint.codec.reader import Reader
-from tidegate_linux.endpoint.transport.link import Link
-from tidegate_linux.endpoint.transport.wire import Wire
+from tidegate_linux.endpoint.transport.channel import Channel
+from tidegate_linux.endpoint.transport.stream_socket import StreamSocket
 
 CONNECTIONS = 20
 UPGRADE = (
@@ -38,7 +38,7 @@ def framed(sock, number):
 
 
 def held():
-    kinds = (Connection, Link, Reader, ServerProtocol, Session, Wire)
+    kinds = (Connection, Channel, Reader, ServerProtocol, Session, StreamSocket)
     return [one for one in gc.get_objects() if isinstance(one, kinds)]
 
 

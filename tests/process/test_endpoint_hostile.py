@@ -20,7 +20,7 @@ from process.attacks import ATTACKS, IDLE
 from process.site import Site
 from process.storms import STORMS
 from tidegate_linux.endpoint.access.users import Users
-from tidegate_linux.endpoint.transport.chronicle import LINES_MAX, WINDOW_MS
+from tidegate_linux.endpoint.transport.connection_log import LINES_MAX, WINDOW_MS
 
 MEMORY_BYTES = 128 * 1024 * 1024
 MEMORY_GROUP = Path("/sys/fs/cgroup/memory")

@@ -3,20 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidegate_linux.endpoint.postbox import Postbox
-    from tidegate_linux.endpoint.transport.hall import Hall
+    from tidegate_linux.endpoint.transport.server import Server
+    from tidegate_linux.endpoint.turn_queue import TurnQueue
 
 
-def figures(hall: "Hall", postbox: "Postbox") -> dict[str, Any]:
+def figures(server: "Server", turn_queue: "TurnQueue") -> dict[str, Any]:
     """Return the figures of an endpoint; those that end in _total only grow."""
-    counters = hall.broker.counters
+    counters = server.broker.counters
     return {
         # As of the other kind of source: connections that were made.
         "connections": counters.connections_total,
         "endpoint": {
             "connections": counters.connections,
             "connections_max": counters.connections_max,
-            "sockets": hall.count,
+            "sockets": server.count,
             "sessions": counters.sessions,
             "sessions_expired_total": counters.sessions_expired,
             "subscriptions": counters.subscriptions,
@@ -26,10 +26,10 @@ def figures(hall: "Hall", postbox: "Postbox") -> dict[str, Any]:
             "messages_sent_total": counters.messages_sent,
             "bytes_received_total": counters.bytes_received,
             "bytes_sent_total": counters.bytes_sent,
-            "logins_refused_total": hall.judge.refused,
-            "connections_refused_total": hall.chronicle.refused_links,
+            "logins_refused_total": server.login_checks.refused,
+            "connections_refused_total": server.connection_log.refused_links,
             "dropped_total": dict(counters.dropped),
-            "unsettled_messages": postbox.messages,
-            "unsettled_bytes": postbox.size_bytes,
+            "unsettled_messages": turn_queue.messages,
+            "unsettled_bytes": turn_queue.size_bytes,
         },
     }

@@ -4,8 +4,8 @@ Promises what the port `Source` does.  A client's acknowledgement leaves when th
 message is settled, that is durable (P1); a failure of the journal, or a full one that blocks, holds
 the clients up and drops none of them.
 
-One thread runs the event loop with the broker around it (`desk`); everything else only leaves word
-for it, several words at once for one wake-up, so nothing here blocks the engine.
+One thread runs the event loop with the broker around it (`endpoint`); everything else only leaves
+word for it, several words at once for one wake-up, so nothing here blocks the engine.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tidegate.gateway import LISTEN
-from tidegate_linux.endpoint.desk import CONNECTING, Desk
+from tidegate_linux.endpoint.endpoint import CONNECTING, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tidegate.config.settings import GatewaySettings
     from tidegate.ports import Deliver, Observer
 
-    Word = Callable[[Desk], None]
+    Word = Callable[[Endpoint], None]
 
 CLOSE_S = 5.0  # What the thread may take to end.
 
@@ -43,7 +43,7 @@ class EndpointSource:
         self._observer = observer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._desk: Desk | None = None  # Of the thread; others read its `fields`.
+        self._endpoint: Endpoint | None = None  # Of the thread; others read its `fields`.
         self._fields: dict[str, object] = {
             "state": CONNECTING,
             "since": clock_ms(),
@@ -68,41 +68,45 @@ class EndpointSource:
     def acknowledge(self, generation: int, tokens: "list[object]") -> None:
         """Let go what hangs on these turns; they are durable."""
         numbers = [token for token in tokens if isinstance(token, int)]
-        self._leave_word(lambda desk: desk.postbox.acknowledged(generation, numbers, False))
+        self._leave_word(
+            lambda endpoint: endpoint.turn_queue.acknowledged(generation, numbers, False)
+        )
 
     def refuse(self, generation: int, tokens: "list[object]", reason: str) -> None:
         """Answer as `acknowledge` does; clients that can be told learn that there was no room."""
         numbers = [token for token in tokens if isinstance(token, int)]
-        self._leave_word(lambda desk: desk.postbox.acknowledged(generation, numbers, True))
+        self._leave_word(
+            lambda endpoint: endpoint.turn_queue.acknowledged(generation, numbers, True)
+        )
 
     def found(self, generation: int, pairs: "list[tuple[bytes, bytes]]") -> None:
         """Take the notes that were asked for."""
-        self._leave_word(lambda desk: desk.postbox.found(generation, pairs))
+        self._leave_word(lambda endpoint: endpoint.turn_queue.found(generation, pairs))
 
     def pause(self, reason: str) -> None:
         """Hold the clients up until `resume`; their connections stand."""
-        self._leave_word(lambda desk: desk.pause(reason))
+        self._leave_word(lambda endpoint: endpoint.pause(reason))
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        self._leave_word(lambda desk: desk.postbox.resume())
+        self._leave_word(lambda endpoint: endpoint.turn_queue.resume())
 
     def reload(self) -> None:
         """Read the TLS files and the users again; what is of no use leaves the old ones."""
-        self._leave_word(Desk.reload)
+        self._leave_word(Endpoint.reload)
 
     def status(self) -> "dict[str, object]":
         """Return `state`, `since` (by `clock_ms`), `last_error` and what was counted."""
-        desk = self._desk
-        return dict(self._fields if desk is None else desk.fields)
+        endpoint = self._endpoint
+        return dict(self._fields if endpoint is None else endpoint.fields)
 
     def close(self) -> None:
         """Send the clients away and release everything."""
         if self._thread is not None:
-            self._leave_word(Desk.start_to_close)
+            self._leave_word(Endpoint.start_to_close)
             self._thread.join(CLOSE_S)
         self._fields = {**self.status(), "state": "closed"}
-        self._desk = None
+        self._endpoint = None
 
     def _leave_word(self, word: "Word") -> None:
         """Have `word` called by the thread, after those before it."""
@@ -118,28 +122,28 @@ class EndpointSource:
         with self._lock:
             self._is_called = False
             words, self._words = self._words, deque()
-        desk = self._desk
-        assert desk is not None
+        endpoint = self._endpoint
+        assert endpoint is not None
         for word in words:
             try:
-                word(desk)
+                word(endpoint)
             except Exception as error:
                 # A bug of ours; without the words behind it everybody would wait for ever.
-                desk.blame(error)
-        desk.look()
+                endpoint.blame(error)
+        endpoint.look()
 
     def _run(self, loop: asyncio.AbstractEventLoop, deliver: "Deliver") -> None:
         """The thread."""
         asyncio.set_event_loop(loop)
-        desk = Desk(loop, self._settings, deliver, self._clock_ms, self._observer)
-        self._desk = desk
-        loop.set_exception_handler(desk.failed)
+        endpoint = Endpoint(loop, self._settings, deliver, self._clock_ms, self._observer)
+        self._endpoint = endpoint
+        loop.set_exception_handler(endpoint.failed)
         try:
-            desk.postbox.load()
+            endpoint.turn_queue.load()
             loop.run_forever()
         finally:
             with self._lock:
                 self._is_closed = True
-            desk.close()
+            endpoint.close()
             asyncio.set_event_loop(None)
             loop.close()

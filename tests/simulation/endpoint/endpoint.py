@@ -1,13 +1,13 @@
-"""What stands for the source and its thread (`source.py`, `desk.py`, `transport/`): no sockets.
+"""What stands for the source and its thread (`source`, `endpoint`, `transport`): no sockets.
 
-The real broker, codec and postbox; the words that the engine leaves, one look a pass of the loop,
-reads that stop while a connection is held.  Everything is an event of the world, so that anything
-may come between any two of them.
+The real broker, codec and turn queue; the words that the engine leaves, one look a pass of the
+loop, reads that stop while a connection is held.  Everything is an event of the world, so that
+anything may come between any two of them.
 """
 
 from simulation.endpoint.wire import Wire
 from tidegate.gateway import LISTEN
-from tidegate_linux.endpoint import postbox
+from tidegate_linux.endpoint import turn_queue
 from tidegate_linux.endpoint.access.rules import Rules
 from tidegate_linux.endpoint.broker.broker import Broker, Connection, Peer
 
@@ -24,7 +24,7 @@ class Endpoint:
         self.broker = Broker(self._plan.endpoint, Rules(()), self._new_id)
         self.broker.know_users(False)
         self.broker.hold(True)
-        self.postbox: postbox.Postbox | None = None
+        self.turn_queue: turn_queue.TurnQueue | None = None
         self._words: list = []
         self._is_called = self._is_stirred = self._is_serving = self._is_dead = False
         self._wires: dict[Connection, Wire] = {}
@@ -33,33 +33,33 @@ class Endpoint:
     # The port, in the engine's thread.
 
     def start(self, deliver) -> None:
-        self.postbox = postbox.Postbox(LISTEN, deliver, Ear(self))
-        self._leave_word(self.postbox.load)
+        self.turn_queue = turn_queue.TurnQueue(LISTEN, deliver, Ear(self))
+        self._leave_word(self.turn_queue.load)
 
     def acknowledge(self, generation: int, tokens: "list[object]") -> None:
-        self._leave_word(self.postbox.acknowledged, generation, tokens, False)
+        self._leave_word(self.turn_queue.acknowledged, generation, tokens, False)
         self._process.crash_point("acknowledge")
 
     def refuse(self, generation: int, tokens: "list[object]", reason: str) -> None:
         self._world.meet("a turn is refused")
-        self._leave_word(self.postbox.acknowledged, generation, tokens, True)
+        self._leave_word(self.turn_queue.acknowledged, generation, tokens, True)
         self._process.crash_point("refuse")
 
     def found(self, generation: int, pairs) -> None:
-        self._leave_word(self.postbox.found, generation, pairs)
+        self._leave_word(self.turn_queue.found, generation, pairs)
         self._process.crash_point("found")
 
     def pause(self, reason: str) -> None:
         self._world.meet("paused")
-        self._leave_word(self.postbox.pause)
+        self._leave_word(self.turn_queue.pause)
         self._process.crash_point("pause")
 
     def resume(self) -> None:
-        self._leave_word(self.postbox.resume)
+        self._leave_word(self.turn_queue.resume)
         self._process.crash_point("resume")
 
     def status(self) -> "dict[str, object]":
-        return {"state": self.postbox.state if self.postbox else "connecting"}
+        return {"state": self.turn_queue.state if self.turn_queue else "connecting"}
 
     def close(self) -> None:
         self.die()
@@ -166,16 +166,16 @@ class Endpoint:
         self._look()
 
     def _look(self) -> None:
-        """Seal the turn and send what may be sent, as `Hall.look` does."""
-        if self._is_dead or self.postbox is None or self._process.loop_dies("turn"):
+        """Seal the turn and send what may be sent, as `Server.look` does."""
+        if self._is_dead or self.turn_queue is None or self._process.loop_dies("turn"):
             return
         turn = self.broker.take_turn()
         if turn is not None:
             self._world.note(f"turn {turn.number}: {[one.payload[:9] for one in turn.messages]}")
-            self.postbox.send(turn)
+            self.turn_queue.send(turn)
         for first, stop, count_max in self.broker.take_sought():
             self._world.meet("a queue is read on")
-            self.postbox.seek(first, stop, count_max)
+            self.turn_queue.seek(first, stop, count_max)
         for connection in self.broker.take_changed():
             wire = self._wires.get(connection)
             if wire is not None:
@@ -236,7 +236,7 @@ class Endpoint:
 
 
 class Ear:
-    """What a postbox tells, to an endpoint: `found` is a word of the port as well."""
+    """What a turn_queue tells, to an endpoint: `found` is a word of the port as well."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.loaded, self.settled = endpoint.loaded, endpoint.settled

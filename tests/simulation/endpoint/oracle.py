@@ -8,7 +8,7 @@ from collections import Counter
 
 from endpoint import client_codec as codec
 from simulation.world import BrokenPromiseError
-from tidegate_linux.endpoint import postbox
+from tidegate_linux.endpoint import turn_queue
 from tidegate_linux.endpoint.broker import notes, outbox
 
 TYPE_CHECKING = False
@@ -136,6 +136,8 @@ class Oracle:
                 continue
             if self._admitted[payload] > 1:
                 raise BrokenPromiseError(f"{payload[:12]!r} is admitted twice")
+            if payload in self._dropped:
+                continue  # Its client has not read that, and sent it again.
             name = sent.client.plan.name
             if sent.message.number < self._last_admitted.get(name, -1):
                 raise BrokenPromiseError(f"{payload[:12]!r} is admitted out of its order")
@@ -221,9 +223,9 @@ class Oracle:
     def look(self, endpoint) -> None:
         """Check the bounds of memory."""
         plan = self.plan
-        messages_max = postbox.MESSAGES_MAX + READ_MESSAGES_MAX
-        if endpoint.postbox.messages > messages_max:
-            raise BrokenPromiseError(f"{endpoint.postbox.messages} messages are unsettled")
+        messages_max = turn_queue.MESSAGES_MAX + READ_MESSAGES_MAX
+        if endpoint.turn_queue.messages > messages_max:
+            raise BrokenPromiseError(f"{endpoint.turn_queue.messages} messages are unsettled")
         window = outbox.WINDOW_ENTRIES
         for session in endpoint.broker._state.sessions.values():
             queue = session.outbox

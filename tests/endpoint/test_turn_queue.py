@@ -5,7 +5,7 @@ import pytest
 from tidegate.events import Arrived, Message, Sought
 from tidegate_linux.endpoint.broker.notes import pack_turn
 from tidegate_linux.endpoint.broker.state.turns import Turn
-from tidegate_linux.endpoint.postbox import MESSAGES_MAX, PAGE_NOTES, Postbox
+from tidegate_linux.endpoint.turn_queue import MESSAGES_MAX, PAGE_NOTES, TurnQueue
 
 
 class Hearer:
@@ -44,7 +44,7 @@ def sent():
 
 @pytest.fixture
 def box(hearer, sent):
-    made = Postbox("listen", sent.append, hearer)
+    made = TurnQueue("listen", sent.append, hearer)
     made.load()
     made.found(1, [])
     sent.clear()
@@ -62,7 +62,7 @@ def numbers(sent):
 
 
 def test_notes_come_in_pages_and_then_it_runs(hearer, sent):
-    box = Postbox("listen", sent.append, hearer)
+    box = TurnQueue("listen", sent.append, hearer)
     box.load()
     page = [(b"%05d" % number, b"") for number in range(PAGE_NOTES)]
     box.found(1, page)
@@ -77,7 +77,7 @@ def test_notes_come_in_pages_and_then_it_runs(hearer, sent):
 
 
 def test_a_pause_while_it_loads_goes_on_behind_what_came(hearer, sent):
-    box = Postbox("listen", sent.append, hearer)
+    box = TurnQueue("listen", sent.append, hearer)
     box.load()
     box.found(1, [(b"%05d" % number, b"") for number in range(PAGE_NOTES)])
     box.pause()

@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
     from tidegate.config.settings import ListenerSettings
     from tidegate.delivery.chance import Chance
-    from tidegate_linux.endpoint.transport.hall import Hall
+    from tidegate_linux.endpoint.transport.server import Server
 
 _SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Door:
+class Listener:
     """One listener."""
 
     def __init__(
         self,
         loop: "asyncio.AbstractEventLoop",
         listener: "ListenerSettings",
-        hall: "Hall",
+        server: "Server",
         chance: "Chance",
     ) -> None:
         self._loop = loop
-        self._listener = listener
-        self._hall = hall
+        self._settings = listener
+        self._server = server
         self._tls = Tls(listener)
         self._backoff = Backoff(RETRY_RUNNING, chance)
         self._sockets: list[socket.socket] = []
@@ -46,7 +46,7 @@ class Door:
     @property
     def url(self) -> str:
         """Return the URL as it is configured."""
-        return str(self._listener.url)
+        return str(self._settings.url)
 
     @property
     def is_open(self) -> bool:
@@ -59,10 +59,10 @@ class Door:
         try:
             if self._tls.context is None:
                 self._tls.load()
-            self._sockets = addresses.listen(self._listener.url)
+            self._sockets = addresses.listen(self._settings.url)
         except (addresses.BindError, TlsError) as error:
             self._trouble("listen_failed", str(error))
-            now_ms = self._hall.now_ms()
+            now_ms = self._server.now_ms()
             at_ms = self._backoff.failed(now_ms)
             assert at_ms is not None, "a listener never gives up"
             self._retry = self._loop.call_later((at_ms - now_ms) / 1000, self.open)
@@ -105,13 +105,13 @@ class Door:
                 continue  # Of that one connection: it is gone already (accept(2)).
             host, port = address[0], address[1]
             text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            self._hall.accept(client, self._listener, text, self._tls.context)
+            self._server.accept(client, self._settings, text, self._tls.context)
 
     def _rest(self, sock: "socket.socket", error: OSError) -> None:
         """No file or no memory is left for a connection: those who knock wait in the backlog."""
         reason = (error.strerror or str(error)).lower()
         fields: list[tuple[str, object]] = [("url", self.url), ("reason", reason)]
-        self._hall.chronicle.tell("warning", "accept_failed", fields)
+        self._server.connection_log.tell("warning", "accept_failed", fields)
         self._loop.remove_reader(sock.fileno())
         self._loop.call_later(limits.ACCEPT_PAUSE_S, self._wake, sock)
 
@@ -128,7 +128,7 @@ class Door:
         fields: list[tuple[str, object]] = [("url", self.url)]
         if reason:
             fields.append(("reason", reason))
-        self._hall.chronicle.tell(level, event, fields)
+        self._server.connection_log.tell(level, event, fields)
 
 
 def raise_file_limit(

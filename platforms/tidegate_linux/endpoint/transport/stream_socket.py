@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class Wire:
+class StreamSocket:
     """One socket in an event loop."""
 
     __slots__ = (

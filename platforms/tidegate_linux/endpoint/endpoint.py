@@ -1,4 +1,4 @@
-"""The endpoint inside its thread: broker, transport and postbox put together.
+"""The endpoint inside its thread: broker, transport and turn_queue put together.
 
 It is what the source is around a thread: made and called in that thread alone.  `fields` is what
 the status says, replaced as a whole, so that any thread may read it.
@@ -17,11 +17,11 @@ from tidegate_linux.endpoint.access.rules import Rules
 from tidegate_linux.endpoint.access.users import Users, UsersError
 from tidegate_linux.endpoint.broker.broker import Broker
 from tidegate_linux.endpoint.figures import figures
-from tidegate_linux.endpoint.postbox import ASKING, LOADING, PAUSED, Postbox
-from tidegate_linux.endpoint.transport.chronicle import Chronicle
-from tidegate_linux.endpoint.transport.doors import Door, raise_file_limit
-from tidegate_linux.endpoint.transport.hall import Hall
+from tidegate_linux.endpoint.transport.connection_log import ConnectionLog
 from tidegate_linux.endpoint.transport.limits import HOUSEKEEPING_S
+from tidegate_linux.endpoint.transport.listeners import Listener, raise_file_limit
+from tidegate_linux.endpoint.transport.server import Server
+from tidegate_linux.endpoint.turn_queue import ASKING, LOADING, PAUSED, TurnQueue
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,8 +40,8 @@ CONNECTING = "connecting"
 _STATES = {LOADING: CONNECTING, PAUSED: "paused", ASKING: CONNECTING}
 
 
-class Desk:
-    """Broker, transport and postbox of one endpoint."""
+class Endpoint:
+    """Broker, transport and turn_queue of one endpoint."""
 
     def __init__(
         self,
@@ -54,21 +54,21 @@ class Desk:
         endpoint = settings.endpoint
         self._loop = loop
         self._clock_ms = clock_ms
-        self._chronicle = Chronicle(observer, clock_ms)
-        raise_file_limit(endpoint.connections_max, self._chronicle.tell)
+        self._connection_log = ConnectionLog(observer, clock_ms)
+        raise_file_limit(endpoint.connections_max, self._connection_log.tell)
         folder = Path(settings.node.data)
         self._users = Users(endpoint.users_file or folder / USERS_FILE)
         self._broker = Broker(endpoint, Rules(settings.access), _new_client_id)
         self._load_users()
         self._broker.hold(True)
-        self.postbox = Postbox(LISTEN, deliver, self)
+        self.turn_queue = TurnQueue(LISTEN, deliver, self)
         logins = Logins(endpoint.login_failures_per_minute)
-        self._hall = Hall(
-            loop, endpoint, self._broker, self.postbox, self._users, logins,
-            self._chronicle, clock_ms,
+        self._server = Server(
+            loop, endpoint, self._broker, self.turn_queue, self._users, logins,
+            self._connection_log, clock_ms,
         )  # fmt: skip
         chance = Chance(int.from_bytes(os.urandom(8), "little"))
-        self._doors = [Door(loop, one, self._hall, chance) for one in settings.listeners]
+        self._listeners = [Listener(loop, one, self._server, chance) for one in settings.listeners]
         self._is_serving = False
         self._is_closing = False
         self._pause_reason = ""
@@ -80,36 +80,36 @@ class Desk:
     def pause(self, reason: str) -> None:
         """Hold the clients up until `resume`; their connections stand."""
         self._pause_reason = reason
-        self.postbox.pause()
+        self.turn_queue.pause()
         self.note_state()
 
     def look(self) -> None:
         """Do what follows from what was told."""
-        self._hall.look()
+        self._server.look()
 
     def reload(self) -> None:
         """Read the TLS files and the users again; what is of no use leaves the old ones."""
         self._load_users()
-        for door in self._doors:
-            door.reload()
-        self._chronicle.tell("info", "listeners_reloaded", [])
+        for listener in self._listeners:
+            listener.reload()
+        self._connection_log.tell("info", "listeners_reloaded", [])
         self.note_state()
 
     def start_to_close(self) -> None:
         """Send the clients away; the loop is stopped when they are gone, or too slow."""
         self._is_closing = True
-        for door in self._doors:
-            door.close()
-        self._hall.say_goodbye()
+        for listener in self._listeners:
+            listener.close()
+        self._server.say_goodbye()
         self._await_goodbyes(self._loop.time() + GOODBYE_S)
 
     def close(self) -> None:
         """Let go of everything."""
-        for door in self._doors:
-            door.close()
-        self._hall.close()
+        for listener in self._listeners:
+            listener.close()
+        self._server.close()
 
-    # What the postbox tells.
+    # What the turn_queue tells.
 
     def loaded(self, pairs: "list[tuple[bytes, bytes]]") -> None:
         """Take a page of what earlier runs left."""
@@ -131,30 +131,34 @@ class Desk:
             now_ms = self._clock_ms()
             self._broker.restored(now_ms)
             self._broker.tick(now_ms, _wall_ms())
-            for door in self._doors:
-                door.open()
+            for listener in self._listeners:
+                listener.open()
             self._keep_house()
         self.note_state()
 
     def hold(self, is_held: bool) -> None:
         """Take nothing in for now, or go on."""
-        self._hall.hold(is_held)
+        self._server.hold(is_held)
 
     def note_state(self) -> None:
         """Make what the status says."""
-        state = _STATES.get(self.postbox.state, CONNECTED)
-        if state == CONNECTED and not all(door.is_open for door in self._doors):
+        state = _STATES.get(self.turn_queue.state, CONNECTED)
+        if state == CONNECTED and not all(listener.is_open for listener in self._listeners):
             state = CONNECTING
         if state != self.fields.get("state"):
             self._since_ms = self._clock_ms()
-        problems = [f"{door.url}: {door.problem}" for door in self._doors if door.problem]
+        problems = [
+            f"{listener.url}: {listener.problem}"
+            for listener in self._listeners
+            if listener.problem
+        ]
         self.fields = {
             "state": state,
             "since": self._since_ms,
             "last_error": self._pause_reason or self._bug or "; ".join(problems),
-            "broker": " ".join(door.url for door in self._doors),
-            "generation": self.postbox.generation,
-            **figures(self._hall, self.postbox),
+            "broker": " ".join(listener.url for listener in self._listeners),
+            "generation": self.turn_queue.generation,
+            **figures(self._server, self.turn_queue),
         }
 
     def failed(self, _loop: "asyncio.AbstractEventLoop", context: "dict[str, object]") -> None:
@@ -166,10 +170,10 @@ class Desk:
         """A bug of ours: say so, and go on for the sake of the other connections."""
         self._bug = f"a bug: {error!r}"
         trace = "".join(traceback.format_exception(error))
-        self._chronicle.tell("error", "endpoint_bug", [("trace", trace)])
+        self._connection_log.tell("error", "endpoint_bug", [("trace", trace)])
 
     def _keep_house(self) -> None:
-        self._hall.keep_house()
+        self._server.keep_house()
         self.note_state()
         self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
 
@@ -181,10 +185,10 @@ class Desk:
             # A file that cannot be read does not mean that nobody has a name here.
             self._broker.know_users(True)
             fields: list[tuple[str, object]] = [("reason", error.what), ("hint", error.hint)]
-            self._chronicle.tell("error", "users_kept", fields)
+            self._connection_log.tell("error", "users_kept", fields)
 
     def _await_goodbyes(self, until_s: float) -> None:
-        if self._hall.count == 0 or self._loop.time() >= until_s:
+        if self._server.count == 0 or self._loop.time() >= until_s:
             self._loop.stop()
         else:
             self._loop.call_later(GOODBYE_STEP_S, self._await_goodbyes, until_s)

@@ -1,12 +1,12 @@
-"""All links of all listeners around one broker; once per pass of the loop, what follows from it.
+"""All channels of all listeners around one broker; once per pass of the loop, what follows from it.
 
-Theory of operation.  Everything that happens to a link goes to the broker at once, and `stir` asks
-for one look at the end of this pass of the loop: the turn that came together is sealed and goes to
-the journal as one arrival, then every connection that has output gets one write.  So the price of
-a turn is shared by all that came in, and nothing is paid for connections that are silent.
+Theory of operation.  Everything that happens to a channel goes to the broker at once, and `stir`
+asks for one look at the end of this pass of the loop: the turn that came together is sealed and
+goes to the journal as one arrival, then every connection that has output gets one write.  So the
+price of a turn is shared by all that came in, and nothing is paid for connections that are silent.
 
-Memory: reads go through one buffer, whose used part shrinks with the number of links; beginnings of
-packets and what readers leave unread are bounded for all links together, the largest goes.
+Memory: reads go through one buffer, whose used part shrinks with the number of channels; beginnings
+of packets and what readers leave unread are bounded for all channels together, the largest goes.
 """
 
 import time
@@ -14,8 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.transport import limits
-from tidegate_linux.endpoint.transport.judge import Judge
-from tidegate_linux.endpoint.transport.link import OPEN, Link
+from tidegate_linux.endpoint.transport.channel import OPEN, Channel
+from tidegate_linux.endpoint.transport.login_checks import LoginChecks
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.broker import Broker
     from tidegate_linux.endpoint.broker.connection import Connection, Login
     from tidegate_linux.endpoint.broker.state.turns import Turn
-    from tidegate_linux.endpoint.transport.chronicle import Chronicle
+    from tidegate_linux.endpoint.transport.connection_log import ConnectionLog
 
     class Post(Protocol):
         """Where turns and wishes for notes go."""
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
         def seek(self, first: bytes, stop: bytes, count_max: int) -> None: ...
 
 
-class Hall:
-    """The links; for the thread of the event loop alone."""
+class Server:
+    """The channels; for the thread of the event loop alone."""
 
     def __init__(
         self,
@@ -51,23 +51,23 @@ class Hall:
         post: "Post",
         users: "Users",
         logins: "Logins",
-        chronicle: "Chronicle",
+        connection_log: "ConnectionLog",
         now_ms: "Callable[[], int]",
     ) -> None:
         self.loop = loop
         self.settings = settings
         self.broker = broker
-        self.chronicle = chronicle
+        self.connection_log = connection_log
         self.now_ms = now_ms
-        self.judge = Judge(loop, users, logins, chronicle, now_ms, self._judged)
-        self.parked: dict[Link, None] = {}
+        self.login_checks = LoginChecks(loop, users, logins, connection_log, now_ms, self._judged)
+        self.parked: dict[Channel, None] = {}
         self.buffer = memoryview(bytearray(limits.READ_BYTES_MAX))
         self._whole_buffer = self.buffer
         self.counters = broker.counters  # The broker's own, for what only the transport knows.
         self._post = post
-        self._links: dict[Link, None] = {}
-        self._link_of: dict[Connection, Link] = {}
-        self._timed: deque[Link] = deque()  # In handshakes or lingering.
+        self._channels: dict[Channel, None] = {}
+        self._link_of: dict[Connection, Channel] = {}
+        self._timed: deque[Channel] = deque()  # In handshakes or lingering.
         self._partial_bytes = 0
         self._partial_bytes_max = max(limits.PARTIAL_BYTES_MAX, 2 * settings.packet_bytes_max)
         self._unsent_bytes = 0
@@ -77,8 +77,8 @@ class Hall:
 
     @property
     def count(self) -> int:
-        """Return how many links there are, with those that only end."""
-        return len(self._links)
+        """Return how many channels there are, with those that only end."""
+        return len(self._channels)
 
     def accept(
         self,
@@ -88,41 +88,41 @@ class Hall:
         context: "ssl.SSLContext | None",
     ) -> None:
         """Take a new connection.  Those over the number are told so by the broker, some of them."""
-        if len(self._links) >= self.settings.connections_max + limits.TURNED_AWAY_MAX:
+        if len(self._channels) >= self.settings.connections_max + limits.TURNED_AWAY_MAX:
             sock.close()
-            self.chronicle.refused(address, "too many connections")
+            self.connection_log.refused(address, "too many connections")
             return
         sock.setblocking(False)
-        link = Link(self, sock, listener, address)
-        self._links[link] = None
+        channel = Channel(self, sock, listener, address)
+        self._channels[channel] = None
         self._share_buffer()
         try:
-            link.start(context)
+            channel.start(context)
         except OSError as error:
-            self.chronicle.tls_failed(address, error)
-            link.close()
+            self.connection_log.tls_failed(address, error)
+            channel.close()
             return
-        if link.phase != OPEN:
-            self._timed.append(link)
+        if channel.phase != OPEN:
+            self._timed.append(channel)
 
-    def opened(self, link: Link) -> None:
-        """A link has a connection of the broker."""
-        assert link.connection is not None
-        self._link_of[link.connection] = link
+    def opened(self, channel: Channel) -> None:
+        """A channel has a connection of the broker."""
+        assert channel.connection is not None
+        self._link_of[channel.connection] = channel
 
-    def lingers(self, link: Link) -> None:
-        """A link waits for the other end to close."""
-        self._timed.append(link)
-        self.parked.pop(link, None)
+    def lingers(self, channel: Channel) -> None:
+        """A channel waits for the other end to close."""
+        self._timed.append(channel)
+        self.parked.pop(channel, None)
 
-    def forget(self, link: Link) -> None:
-        """A link is closed."""
-        self._links.pop(link, None)
-        self.parked.pop(link, None)
-        self.count_partial(link, 0)
-        self.count_unsent(link, 0)
-        if link.connection is not None:
-            self._link_of.pop(link.connection, None)
+    def forget(self, channel: Channel) -> None:
+        """A channel is closed."""
+        self._channels.pop(channel, None)
+        self.parked.pop(channel, None)
+        self.count_partial(channel, 0)
+        self.count_unsent(channel, 0)
+        if channel.connection is not None:
+            self._link_of.pop(channel.connection, None)
         self._share_buffer()
 
     def stir(self) -> None:
@@ -142,49 +142,49 @@ class Hall:
             self._post.seek(first, stop, count_max)
         link_of = self._link_of
         for connection in broker.take_changed():
-            link = link_of.get(connection)
-            if link is not None:
-                link.flush()
+            channel = link_of.get(connection)
+            if channel is not None:
+                channel.flush()
         for level, event, fields in broker.take_reports():
-            self.chronicle.tell(level, event, fields)
+            self.connection_log.tell(level, event, fields)
         self._arm()
 
     def hold(self, is_held: bool) -> None:
         """Take nothing in, or go on with it."""
         self.broker.hold(is_held)
         if not is_held:
-            for link in list(self.parked):
-                link.unpark()
+            for channel in list(self.parked):
+                channel.unpark()
         self.stir()
 
     def keep_house(self) -> None:
         """See to deadlines; to be called every HOUSEKEEPING_S."""
         now_ms = self.now_ms()
         for _ in range(len(self._timed)):
-            link = self._timed.popleft()
-            if link.is_timed and not link.expire(now_ms):
-                self._timed.append(link)
-        self.chronicle.look()
+            channel = self._timed.popleft()
+            if channel.is_timed and not channel.expire(now_ms):
+                self._timed.append(channel)
+        self.connection_log.look()
 
-    def count_partial(self, link: Link, partial_bytes: int) -> None:
-        """Count what a link has of packets that are not whole; over the bound the largest goes."""
-        self._partial_bytes += partial_bytes - link.partial_bytes
-        link.partial_bytes = partial_bytes
+    def count_partial(self, channel: Channel, partial_bytes: int) -> None:
+        """Count what a channel has of unfinished packets; over the bound the largest goes."""
+        self._partial_bytes += partial_bytes - channel.partial_bytes
+        channel.partial_bytes = partial_bytes
         while self._partial_bytes > self._partial_bytes_max:
-            largest = max(self._links, key=lambda one: one.partial_bytes)
-            self.chronicle.refused(largest.address, "unfinished packets take too much memory")
+            largest = max(self._channels, key=lambda one: one.partial_bytes)
+            self.connection_log.refused(largest.address, "unfinished packets take too much memory")
             largest.close()
 
-    def count_unsent(self, link: Link, unsent_bytes: int) -> None:
+    def count_unsent(self, channel: Channel, unsent_bytes: int) -> None:
         """Count what a client has not read; over a bound the largest goes."""
-        self._unsent_bytes += unsent_bytes - link.unsent_bytes
-        link.unsent_bytes = unsent_bytes
+        self._unsent_bytes += unsent_bytes - channel.unsent_bytes
+        channel.unsent_bytes = unsent_bytes
         if unsent_bytes > limits.UNSENT_BYTES_MAX:
-            self.chronicle.refused(link.address, "it does not read what is sent to it")
-            link.close()
+            self.connection_log.refused(channel.address, "it does not read what is sent to it")
+            channel.close()
         while self._unsent_bytes > limits.UNSENT_BYTES_ALL:
-            largest = max(self._links, key=lambda one: one.unsent_bytes)
-            self.chronicle.refused(largest.address, "it does not read what is sent to it")
+            largest = max(self._channels, key=lambda one: one.unsent_bytes)
+            self.connection_log.refused(largest.address, "it does not read what is sent to it")
             largest.close()
 
     def say_goodbye(self) -> None:
@@ -196,20 +196,20 @@ class Hall:
         """Let go of everything."""
         if self._timer is not None:
             self._timer.cancel()
-        for link in list(self._links):
-            link.close()
-        self.judge.close()
+        for channel in list(self._channels):
+            channel.close()
+        self.login_checks.close()
 
-    def _judged(self, link: Link, login: "Login", is_right: bool) -> None:
-        connection = link.connection
+    def _judged(self, channel: Channel, login: "Login", is_right: bool) -> None:
+        connection = channel.connection
         # It may be over, or have begun anew, since it asked.
-        if connection is None or link.phase != OPEN or connection.login is not login:
+        if connection is None or channel.phase != OPEN or connection.login is not login:
             return
         self.broker.judged(connection, is_right, self.now_ms())
         self.stir()
 
     def _share_buffer(self) -> None:
-        share = limits.READ_BYTES_ALL // max(1, len(self._links))
+        share = limits.READ_BYTES_ALL // max(1, len(self._channels))
         size = max(limits.READ_BYTES_MIN, min(limits.READ_BYTES_MAX, share))
         if size != len(self.buffer):
             self.buffer = self._whole_buffer[:size]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.connection import SLOW_BYTES, Peer
 from tidegate_linux.endpoint.transport import limits
+from tidegate_linux.endpoint.transport.stream_socket import StreamSocket
 from tidegate_linux.endpoint.transport.websocket import WebSocket
-from tidegate_linux.endpoint.transport.wire import Wire
 
 if TYPE_CHECKING:
     import socket
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tidegate.config.settings import ListenerSettings
     from tidegate_linux.endpoint.broker.connection import Connection
-    from tidegate_linux.endpoint.transport.hall import Hall
+    from tidegate_linux.endpoint.transport.server import Server
 
 WEBSOCKET_SCHEMES = ("ws", "wss")
 WEBSOCKET_PATH = "/mqtt"  # Where the URL names none.
@@ -32,17 +32,17 @@ LINGERING = 3
 CLOSED = 4
 
 
-class Link:
+class Channel:
     """One client's connection; for the thread of the event loop alone."""
 
     __slots__ = (
-        "_hall",
         "_has_login",
         "_is_parked",
         "_linger_bytes",
         "_listener",
+        "_server",
+        "_socket",
         "_websocket",
-        "_wire",
         "address",
         "connection",
         "deadline_ms",
@@ -53,20 +53,20 @@ class Link:
 
     def __init__(
         self,
-        hall: "Hall",
+        server: "Server",
         sock: "socket.socket",
         listener: "ListenerSettings",
         address: str,
     ) -> None:
-        self._hall = hall
+        self._server = server
         self._listener = listener
         self.address = address
-        self._wire = Wire(hall.loop, sock, self._readable, self._writable)
+        self._socket = StreamSocket(server.loop, sock, self._readable, self._writable)
         self._websocket: WebSocket | None = None
         self.connection: Connection | None = None
         self.phase = SHAKING
         self.deadline_ms = 0  # Of SHAKING, UPGRADING and LINGERING.
-        self.partial_bytes = 0  # As the hall has counted them.
+        self.partial_bytes = 0  # As the server has counted them.
         self.unsent_bytes = 0
         self._is_parked = False  # Not read for now, because the broker wants nothing.
         self._has_login = False  # Its login is with the judge.
@@ -79,13 +79,13 @@ class Link:
 
     def start(self, context: "ssl.SSLContext | None") -> None:
         """Begin, with TLS if there is a context."""
-        self.deadline_ms = self._hall.now_ms() + self._hall.settings.connect_timeout_s * 1000
+        self.deadline_ms = self._server.now_ms() + self._server.settings.connect_timeout_s * 1000
         if context is None:
             self._upgrade()
         else:
-            self._wire.start_tls(context)
+            self._socket.start_tls(context)
         if self.phase != CLOSED:
-            self._wire.watch(True)
+            self._socket.watch(True)
 
     def flush(self) -> None:
         """Do what the broker wants of this connection now."""
@@ -94,14 +94,14 @@ class Link:
             return
         data = connection.take_output()
         if data:
-            self._hall.counters.bytes_sent += len(data)
+            self._server.counters.bytes_sent += len(data)
             self._put(data if self._websocket is None else self._websocket.wrap(data))
             if self.phase != OPEN:
                 return
             if len(data) > SLOW_BYTES and not self.unsent_bytes:
                 # It counted as slow for a moment, and what was left out for that comes now.
-                self._hall.broker.drained(connection, self._hall.now_ms())
-                self._hall.stir()
+                self._server.broker.drained(connection, self._server.now_ms())
+                self._server.stir()
         if connection.is_ending:
             self._end()
             return
@@ -109,7 +109,7 @@ class Link:
             self._has_login = False
         elif not self._has_login:
             self._has_login = True
-            self._hall.judge.ask(self, connection.login)
+            self._server.login_checks.ask(self, connection.login)
         if self._is_parked:
             self.unpark()
 
@@ -117,10 +117,10 @@ class Link:
         """Read on, if the broker wants it."""
         if self._is_parked and self.connection is not None and not self.connection.is_held:
             self._is_parked = False
-            self._hall.parked.pop(self, None)
-            self._wire.watch(self.phase == OPEN)
-            if self._wire.has_decrypted():
-                self._hall.loop.call_soon(self._readable)
+            self._server.parked.pop(self, None)
+            self._socket.watch(self.phase == OPEN)
+            if self._socket.has_decrypted():
+                self._server.loop.call_soon(self._readable)
 
     def expire(self, now_ms: int) -> bool:
         """Tell whether its deadline has passed; then it is closed."""
@@ -128,7 +128,7 @@ class Link:
             return False
         if self.phase != LINGERING:
             what = "TLS" if self.phase == SHAKING else "WebSocket"
-            self._hall.chronicle.refused(self.address, f"no {what} handshake in time")
+            self._server.connection_log.refused(self.address, f"no {what} handshake in time")
         self.close()
         return True
 
@@ -137,13 +137,13 @@ class Link:
         if self.phase == CLOSED:
             return
         self.phase = CLOSED
-        self._wire.close()
+        self._socket.close()
         if self._websocket is not None:
             self._websocket.release()
-        self._hall.forget(self)
+        self._server.forget(self)
         if self.connection is not None:
-            self._hall.broker.lost(self.connection, self._hall.now_ms())
-            self._hall.stir()
+            self._server.broker.lost(self.connection, self._server.now_ms())
+            self._server.stir()
 
     def _upgrade(self) -> None:
         """The wire stands: begin with WebSocket, or with MQTT."""
@@ -151,16 +151,16 @@ class Link:
         if url.scheme in WEBSOCKET_SCHEMES:
             self.phase = UPGRADING
             path = url.path or WEBSOCKET_PATH
-            self._websocket = WebSocket(path, self._hall.settings.packet_bytes_max)
+            self._websocket = WebSocket(path, self._server.settings.packet_bytes_max)
         else:
             self._open()
 
     def _open(self) -> None:
         self.phase = OPEN
-        hall = self._hall
-        peer = Peer(self._listener, self.address, self._wire.certificate_name())
-        self.connection = hall.broker.opened(peer, hall.now_ms())
-        hall.opened(self)
+        server = self._server
+        peer = Peer(self._listener, self.address, self._socket.certificate_name())
+        self.connection = server.broker.opened(peer, server.now_ms())
+        server.opened(self)
 
     def _readable(self) -> None:
         try:
@@ -187,8 +187,8 @@ class Link:
         assert connection is not None
         if connection.is_held:
             self._is_parked = True
-            self._hall.parked[self] = None
-            self._wire.watch(False)
+            self._server.parked[self] = None
+            self._socket.watch(False)
             return
         data = self._read()
         if not data:
@@ -196,16 +196,16 @@ class Link:
         if self._websocket is not None:
             self._receive_framed(data)
             return
-        hall = self._hall
-        hall.broker.received(connection, data, hall.now_ms())
+        server = self._server
+        server.broker.received(connection, data, server.now_ms())
         partial_bytes = connection.reader.partial_bytes
         if partial_bytes != self.partial_bytes:
-            hall.count_partial(self, partial_bytes)
-        hall.stir()
+            server.count_partial(self, partial_bytes)
+        server.stir()
 
     def _receive_framed(self, data: bytes) -> None:
         """Take what came over WebSocket: MQTT, or the protocol's own."""
-        websocket, hall = self._websocket, self._hall
+        websocket, server = self._websocket, self._server
         assert websocket is not None
         content = websocket.receive(data)
         answer = websocket.take_output()
@@ -216,23 +216,23 @@ class Link:
         connection = self.connection
         if connection is not None and self.phase == OPEN:
             if content:
-                hall.broker.received(connection, content, hall.now_ms())
-            hall.count_partial(self, connection.reader.partial_bytes + websocket.partial_bytes)
-            hall.stir()
+                server.broker.received(connection, content, server.now_ms())
+            server.count_partial(self, connection.reader.partial_bytes + websocket.partial_bytes)
+            server.stir()
         if websocket.is_ended and self.phase in (UPGRADING, OPEN):
             if websocket.fault:
-                hall.chronicle.refused(self.address, f"WebSocket: {websocket.fault}")
+                server.connection_log.refused(self.address, f"WebSocket: {websocket.fault}")
             self._end()
 
     def _read(self) -> bytes:
         """Return what there is to read now; b"" if there is nothing, or the connection is over."""
-        buffer = self._hall.buffer
+        buffer = self._server.buffer
         try:
-            count = self._wire.read_into(buffer)
+            count = self._socket.read_into(buffer)
             if count > 0:
                 data = bytes(buffer[:count])
-                while self._wire.has_decrypted():  # At most the rest of one TLS record, 16 KiB.
-                    count = self._wire.read_into(buffer)
+                while self._socket.has_decrypted():  # At most the rest of one TLS record, 16 KiB.
+                    count = self._socket.read_into(buffer)
                     if count <= 0:
                         break
                     data += buffer[:count]
@@ -245,49 +245,49 @@ class Link:
 
     def _shake(self) -> None:
         try:
-            is_done = self._wire.shake()
+            is_done = self._socket.shake()
         except OSError as error:
-            self._hall.chronicle.tls_failed(self.address, error)
+            self._server.connection_log.tls_failed(self.address, error)
             self.close()
             return
         if is_done:
             self._upgrade()
-            if self._wire.has_decrypted():
-                self._hall.loop.call_soon(self._readable)
+            if self._socket.has_decrypted():
+                self._server.loop.call_soon(self._readable)
 
     def _put(self, data: bytes) -> None:
         """Send bytes as they are."""
         try:
-            self._wire.write(data)
+            self._socket.write(data)
         except OSError:
             self.close()
             return
-        if self._wire.unsent_bytes != self.unsent_bytes:
+        if self._socket.unsent_bytes != self.unsent_bytes:
             self._count_unsent()
 
     def _count_unsent(self) -> None:
-        unsent_bytes = self._wire.unsent_bytes
+        unsent_bytes = self._socket.unsent_bytes
         if self.connection is not None:
             self.connection.unsent_bytes = unsent_bytes
-        self._hall.count_unsent(self, unsent_bytes)
+        self._server.count_unsent(self, unsent_bytes)
 
     def _writable(self) -> None:
         if self.phase == SHAKING:
             self._shake()
             return
         try:
-            self._wire.write_on()
+            self._socket.write_on()
         except OSError:
             self.close()
             return
         self._count_unsent()
-        if self._wire.unsent_bytes or self.phase == CLOSED:
+        if self._socket.unsent_bytes or self.phase == CLOSED:
             return
         if self.phase == LINGERING:
-            self._wire.shut()
+            self._socket.shut()
         elif self.connection is not None:
-            self._hall.broker.drained(self.connection, self._hall.now_ms())
-            self._hall.stir()
+            self._server.broker.drained(self.connection, self._server.now_ms())
+            self._server.stir()
 
     def _end(self) -> None:
         """Nothing more is to be said: send what waits, and wait for the other end to close."""
@@ -297,21 +297,21 @@ class Link:
                 self._put(data)
         if self.phase == CLOSED:
             return
-        hall = self._hall
+        server = self._server
         self.phase = LINGERING
-        self.deadline_ms = hall.now_ms() + limits.LINGER_MS
-        hall.lingers(self)
+        self.deadline_ms = server.now_ms() + limits.LINGER_MS
+        server.lingers(self)
         if self.connection is not None:
-            hall.broker.lost(self.connection, hall.now_ms())
-            hall.stir()
+            server.broker.lost(self.connection, server.now_ms())
+            server.stir()
         self._is_parked = False
-        self._wire.watch(True)
-        if not self._wire.unsent_bytes:
-            self._wire.shut()
+        self._socket.watch(True)
+        if not self._socket.unsent_bytes:
+            self._socket.shut()
 
     def _discard(self) -> None:
         try:
-            count = self._wire.read_into(self._hall.buffer)
+            count = self._socket.read_into(self._server.buffer)
         except (OSError, ValueError):
             count = 0
         self._linger_bytes += max(0, count)

@@ -18,7 +18,7 @@ WINDOW_MS = 10_000
 LINES_MAX = 20  # In a window, of one kind; what is more is counted and told at its end.
 
 
-class Chronicle:
+class ConnectionLog:
     """Reports of one endpoint, bounded in rate."""
 
     def __init__(self, observer: "Observer | None", now_ms: "Callable[[], int]") -> None:

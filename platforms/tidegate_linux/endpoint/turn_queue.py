@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.state.turns import Turn
 
     class Hearer(Protocol):
-        """What a postbox tells; all in its own thread."""
+        """What a turn_queue tells; all in its own thread."""
 
         def loaded(self, pairs: list[tuple[bytes, bytes]]) -> None:
             """A page of notes came."""
@@ -70,7 +70,7 @@ class _Wish:
         self.is_wanted = True
 
 
-class Postbox:
+class TurnQueue:
     """Turns that are not settled; for one thread alone."""
 
     def __init__(self, source: str, deliver: "Deliver", hearer: "Hearer") -> None:
