@@ -37,7 +37,8 @@ class Flight:
 class Client:
     """One client."""
 
-    def __init__(self, world, plan, oracle, node) -> None:
+    def __init__(self, world, plan, oracle, node, flaky_rate: float) -> None:
+        self._flaky_rate = flaky_rate
         self.world, self.plan, self.oracle, self._node = world, plan, oracle, node
         self.wire = None
         self.is_ready = False  # CONNACK came.
@@ -91,6 +92,12 @@ class Client:
             )
         )  # fmt: skip
         world.after(KEEPALIVE_MS // 2, self._ping, wire)
+        if world.happens(self._flaky_rate):
+            world.after(world.between(0, 500), self._lose_again, wire)
+
+    def _lose_again(self, wire) -> None:
+        if wire is self.wire:
+            self.lose(True, self.world.between(1, self.plan.away_ms_max))
 
     def lose(self, is_told: bool, away_ms: int) -> None:
         """Lose the connection."""

@@ -16,7 +16,7 @@ from tidegate_linux.endpoint.broker.state.turns import Turns
 from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import PUBREL
 from tidegate_linux.endpoint.codec.writer import acknowledgement, pubacks
-from tidegate_linux.endpoint.postbox import Postbox
+from tidegate_linux.endpoint.turn_queue import TurnQueue
 
 
 class _HastyIds(list):
@@ -207,10 +207,11 @@ MUTANTS: tuple[tuple[Mutant, int], ...] = (
     ),
     (_single("a session is not noted", Notebook, "session", _does_nothing), 20),
     (_single("DUP is believed without the content", Repeats, "is_known", _knows_by_id_alone), 300),
+    (_single("a message that came again is soon forgotten", Repeats, "doubt", _does_nothing), 1500),
     (_single("QoS 1 taken before a crash is forgotten", Repeats, "restore", _does_nothing), 300),
-    (_single("a durable turn is delivered again", Postbox, "_go_on", _delivers_all_again), 300),
-    (_single("a lost turn counts as durable", Postbox, "_go_on", _takes_all_as_durable), 300),
-    (_single("a pause does not end a generation", Postbox, "resume", _same_generation), 300),
+    (_single("a durable turn is delivered again", TurnQueue, "_go_on", _delivers_all_again), 300),
+    (_single("a lost turn counts as durable", TurnQueue, "_go_on", _takes_all_as_durable), 300),
+    (_single("a pause does not end a generation", TurnQueue, "resume", _same_generation), 300),
     (
         _single(
             "a cleared retained message is not noted", Notebook, "retained", _clearing_not_noted

@@ -63,6 +63,7 @@ class Plan(NamedTuple):
     slow_faults: int
     slow_ms_max: int
     connection_faults: int
+    flaky_rate: float  # Of new connections: lost again at once.
     untold_rate: float  # Of lost connections: the gateway hears nothing of it.
     kills: int
     crash_rates: dict[str, float]
@@ -101,13 +102,25 @@ def make_plan(seed: int) -> Plan:
         keepalive_s_max=20,
         messages_per_s_max=_maybe(chance, 0.1, 40),
     )
-    return Plan(
+    plan = Plan(
         gateway=gateway,
         endpoint=endpoint,
         clients=tuple(_clients(chance)),
         is_cramped=is_cramped,
         **_network(chance),
         **_machine(chance),
+    )
+    return _with_bad_lines(plan) if plan.flaky_rate else plan
+
+
+def _with_bad_lines(plan: Plan) -> Plan:
+    """Have clients away for so long that their messages could count as old, and lost once more."""
+    clients = [client._replace(away_ms_max=25_000, window=5) for client in plan.clients]
+    return plan._replace(
+        clients=tuple(clients),
+        chaos_ms=60_000,
+        latency_ms=min(plan.latency_ms, 100),
+        connection_faults=max(plan.connection_faults, 10),
     )
 
 
@@ -126,6 +139,7 @@ def _network(chance: Random) -> dict[str, Any]:
         "slow_faults": _maybe(chance, 0.3, chance.randint(1, 6)),
         "slow_ms_max": chance.choice((500, 5_000)),
         "connection_faults": _maybe(chance, 0.7, chance.randint(1, 25)),
+        "flaky_rate": _maybe(chance, 0.3, 0.5),
         "untold_rate": chance.choice((0.0, 0.3, 0.8)),
     }
 

@@ -12,7 +12,7 @@ from simulation.endpoint.oracle import Oracle
 from simulation.endpoint.plan import Plan, make_plan
 from simulation.endpoint.process import Node
 from simulation.world import BrokenPromiseError, World
-from tidegate_linux.endpoint import postbox
+from tidegate_linux.endpoint import turn_queue
 from tidegate_linux.endpoint.broker import outbox
 from tidegate_linux.endpoint.broker.handling import restoring
 
@@ -35,7 +35,8 @@ class Scenario:
         self.oracle = Oracle(self.world, self.plan)
         self.node = Node(self.world, self.plan, self.oracle)
         self.clients = [
-            Client(self.world, one, self.oracle, self.node) for one in self.plan.clients
+            Client(self.world, one, self.oracle, self.node, self.plan.flaky_rate)
+            for one in self.plan.clients
         ]
         self._unpublished: list[list[Message]] = []
 
@@ -195,8 +196,8 @@ def bounded(plan: Plan) -> "Iterator[None]":
     wanted = (
         (outbox, "WINDOW_ENTRIES", plan.window_entries),
         (restoring, "WINDOW_ENTRIES", plan.window_entries),
-        (postbox, "MESSAGES_MAX", plan.turn_messages_max),
-        (postbox, "PAGE_NOTES", plan.page_notes),
+        (turn_queue, "MESSAGES_MAX", plan.turn_messages_max),
+        (turn_queue, "PAGE_NOTES", plan.page_notes),
     )
     before = [getattr(owner, name) for owner, name, _ in wanted]
     for owner, name, value in wanted:
