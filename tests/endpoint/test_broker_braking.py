@@ -2,7 +2,7 @@
 
 from endpoint import client_codec as codec
 from endpoint.rig import Site
-from tidegate_linux.endpoint.broker.handling.braking import BRAKE_MS, REST_MS
+from tidegate_linux.endpoint.broker.handling.braking import BRAKE_MS, PROOF_MS, REST_MS
 
 QUEUE = {"queue_messages_max": 400, "inflight_max": 20}
 
@@ -53,10 +53,24 @@ def test_nobody_waits_for_a_reader_that_has_stopped():
     assert not is_held(writer) and dropped(site) > 0
     site.advance(REST_MS)
     publish(writer, range(3))
-    assert is_held(writer), "it is given another chance"
+    assert not is_held(writer), "it has taken nothing since"
+    reader.message()
+    publish(writer, range(3))
+    assert is_held(writer), "it reads again, and is given another chance"
     site.advance(BRAKE_MS)
     reader.lose()
     publish(writer, range(3))
+    assert not is_held(writer)
+
+
+def test_many_readers_that_have_stopped_hold_nobody_one_after_the_other():
+    site = Site(**QUEUE)
+    readers = [site.client(f"reader-{number}", 4) for number in range(5)]
+    for reader in readers:
+        reader.subscribe("a/#", qos=1)
+    writer = site.client("writer", 4)
+    site.advance(PROOF_MS + 1)
+    publish(writer, range(300))
     assert not is_held(writer)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.state.timers import Timer
     from tidegate_linux.endpoint.broker.subscriptions import Subscription
 
+NEVER_MS = 1 << 60
+
 
 class Session:
     """State of one client id."""
@@ -33,6 +35,7 @@ class Session:
         "outbox",
         "received",
         "repeats",
+        "taken_ms",
         "timer",
         "user",
         "will",
@@ -66,6 +69,7 @@ class Session:
         self.outbox = Outbox(
             is_stored, settings.queue_messages_max, settings.queue_bytes_max, tally=queued
         )
+        self.taken_ms = -NEVER_MS  # When its client came, or acknowledged a message last.
         self.noted_turn = 0  # The last in which a message was queued: not readable before.
 
     @property

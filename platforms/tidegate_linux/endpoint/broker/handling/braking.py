@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BRAKE_MS = 100
 TAKEN_MIN = 100  # What a subscriber has to take meanwhile, or it counts as slow,
 REST_MS = 5_000  # and holds nobody up for so long.
+PROOF_MS = 1_000  # Who has taken nothing for so long is not reading: fifty of them would add up.
 BRAKES_MAX = 100  # Subscribers at a time: all are looked at in each pass of the event loop.
 
 
@@ -47,7 +48,8 @@ def press(state: "State", session: "Session", publisher: "Session | None", now_m
         return
     brake = state.brakes.get(session)
     if brake is None:
-        if session.connection is None or len(state.brakes) >= BRAKES_MAX:
+        is_reading = session.connection is not None and now_ms - session.taken_ms <= PROOF_MS
+        if not is_reading or len(state.brakes) >= BRAKES_MAX:
             return
         brake = state.brakes[session] = Brake(now_ms)
     if not brake.is_off:
@@ -57,6 +59,7 @@ def press(state: "State", session: "Session", publisher: "Session | None", now_m
 
 def taken(state: "State", session: "Session") -> None:
     """The subscriber has taken a message: go on with its publishers if there is room again."""
+    session.taken_ms = state.now_ms
     brake = state.brakes.get(session)
     if brake is None or brake.is_off:
         return

@@ -163,6 +163,7 @@ def _bind(
     session.user = connection.user
     session.expiry_s = expiry_s
     session.ends_at_ms = None
+    session.taken_ms = now_ms
     wills.forget(state, session)  # Back before its delay had passed [MQTT-3.1.3-9].
     if packet.will is not None:
         wills.keep(state, connection, session, packet.will)
