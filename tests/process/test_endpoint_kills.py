@@ -39,7 +39,8 @@ def test_kills_lose_nothing_and_repeat_nothing(tmp_path, chance, kills):
     print(f"{sum(device.connections for device in devices)} connections, {resent} sent again")
     print(f"restart: median {statistics.median(site.restarts_s):.2f} s; lost {bound(kills)}")
     assert verdict.records >= 20 * kills, "that was no load"
-    assert resent > 0, "no kill came between a message and its acknowledgement"
+    # A few kills may all come between two messages; of a hundred some do not.
+    assert resent > 0 or kills < 100, "no kill came between a message and its acknowledgement"
     assert verdict.is_perfect, verdict
     assert sum(device.lost_sessions for device in devices) == 0
     assert statistics.median(site.restarts_s) < RESTART_S

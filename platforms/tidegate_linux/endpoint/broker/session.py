@@ -7,7 +7,7 @@ notes [MQTT-4.1.0-1].  What belongs to any other is gone with its connection.
 from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.outbox import Outbox
-from tidegate_linux.endpoint.broker.state.repeats import Repeats
+from tidegate_linux.endpoint.broker.state.repeats import Repeats, Total
 
 if TYPE_CHECKING:
     from tidegate.config.settings import EndpointSettings
@@ -50,6 +50,7 @@ class Session:
         is_stored: bool,
         settings: "EndpointSettings",
         queued: "Tally | None" = None,
+        remembered: "Total | None" = None,
     ) -> None:
         self.client_id = client_id
         self.number = number  # Never that of another session: its notes are found by it.
@@ -65,7 +66,7 @@ class Session:
         self.will: WillNote | None = None
         self.will_at_ms: int | None = None  # When it is due; None while the connection stands.
         self.received: set[int] = set()  # Packet ids of QoS 2 that were not released yet.
-        self.repeats = Repeats(settings.receive_maximum)
+        self.repeats = Repeats(remembered or Total())
         self.outbox = Outbox(
             is_stored, settings.queue_messages_max, settings.queue_bytes_max, tally=queued
         )

@@ -105,7 +105,10 @@ class Restoring:
         state = self._state
         note = notes.unpack_session(value)
         client_id = notes.split_session_key(key)
-        session = Session(client_id, note.number, note.expiry_s, True, state.settings, state.queued)
+        session = Session(
+            client_id, note.number, note.expiry_s, True, state.settings, state.queued,
+            state.remembered,
+        )  # fmt: skip
         session.user = note.user
         session.outbox.next_number = note.next_number
         left_ms = whole_ms = note.expiry_s * 1000

@@ -12,6 +12,21 @@ What one turn took in is one note, deleted as a whole.
 # A client that still sends this long after our PUBACK has read it.  Longer: equal messages could be
 # lost; shorter: a client on a bad line sends again what we no longer know.
 DOUBT_MS = 10_000
+# A client of 3.1.1 may have any number unacknowledged: all packet ids that there are.
+IDS = 65_535
+# Of all sessions together, about 250 bytes each; beyond, each session keeps what clients commonly
+# have in flight.
+ALL_MAX = 200_000
+SHARE_MIN = 20
+
+
+class Total:
+    """How many messages are remembered of all sessions together."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Taken:
@@ -28,10 +43,10 @@ class Taken:
 class Repeats:
     """The last QoS 1 messages of one session."""
 
-    __slots__ = ("_count", "_count_max", "_marks", "_taken")
+    __slots__ = ("_count", "_marks", "_taken", "_total")
 
-    def __init__(self, count_max: int) -> None:
-        self._count_max = count_max
+    def __init__(self, total: Total) -> None:
+        self._total = total
         self._count = 0
         self._marks: dict[int, tuple[int, int]] = {}  # Packet id -> (mark, turn).
         self._taken: list[Taken] = []  # Not a deque: most are empty, and that takes 600 bytes.
@@ -59,7 +74,7 @@ class Repeats:
         taken = self._taken[-1]
         taken.marks.append((packet_id, mark))
         self._marks[packet_id] = (mark, turn)
-        self._count += 1
+        self._add(1)
 
     def restore(self, turn: int, marks: list[tuple[int, int]], now_ms: int) -> None:
         """Learn one turn again; turns are given in their order."""
@@ -68,7 +83,7 @@ class Repeats:
         self._taken.append(taken)
         for packet_id, mark in marks:
             self._marks[packet_id] = (mark, turn)
-        self._count += len(marks)
+        self._add(len(marks))
 
     def take_stale(self, settled: int, before_ms: int) -> list[int]:
         """Forget what need not be known any more; return the turns it was taken in.
@@ -79,12 +94,13 @@ class Repeats:
         taken = self._taken
         while taken:
             first = taken[0]
-            is_surplus = self._count - len(first.marks) >= self._count_max
+            count_max = IDS if self._total.count <= ALL_MAX else SHARE_MIN
+            is_surplus = self._count - len(first.marks) >= count_max
             is_old = first.turn <= settled and first.at_ms < before_ms
             if not (is_surplus or is_old):
                 break
             taken.pop(0)
-            self._count -= len(first.marks)
+            self._add(-len(first.marks))
             for packet_id, mark in first.marks:
                 # Its packet id may stand for a newer message by now.
                 if self._marks.get(packet_id) == (mark, first.turn):
@@ -98,11 +114,17 @@ class Repeats:
         if taken is None:
             return False
         self._taken.remove(taken)
-        self._count -= len(taken.marks)
+        self._add(-len(taken.marks))
         for packet_id, mark in taken.marks:
             if self._marks.get(packet_id) == (mark, turn):
                 del self._marks[packet_id]
         return True
+
+    def clear(self) -> None:
+        """Forget everything: the session is over."""
+        self._add(-self._count)
+        self._marks = {}
+        self._taken = []
 
     def last(self) -> Taken:
         """Return what came in in the last turn that something is remembered of."""
@@ -111,3 +133,7 @@ class Repeats:
     def turns(self) -> list[int]:
         """Return the turns of which something is remembered."""
         return [taken.turn for taken in self._taken]
+
+    def _add(self, count: int) -> None:
+        self._count += count
+        self._total.count += count

@@ -7,6 +7,7 @@ from tidegate_linux.endpoint.broker.limits import PACKET_ID_BYTES
 from tidegate_linux.endpoint.broker.retained import Retained
 from tidegate_linux.endpoint.broker.session import Session
 from tidegate_linux.endpoint.broker.state.notebook import Notebook
+from tidegate_linux.endpoint.broker.state.repeats import Total
 from tidegate_linux.endpoint.broker.state.routes import Planner
 from tidegate_linux.endpoint.broker.state.tally import Tally
 from tidegate_linux.endpoint.broker.state.timers import Timers
@@ -50,6 +51,7 @@ class State:
         self.notes = Notebook(self.turns)
         self.timers = Timers()
         self.queued = Tally(settings.queued_bytes_max)
+        self.remembered = Total()
         self.crowded_turn = 0  # The last in which no queue had anything to drop.
         self.sessions: dict[str, Session] = {}
         self.kept_count = 0
@@ -79,7 +81,13 @@ class State:
     def new_session(self, client_id: str, expiry_s: int) -> Session:
         """Begin a session."""
         session = Session(
-            client_id, self.next_session, expiry_s, expiry_s > 0, self.settings, self.queued
+            client_id,
+            self.next_session,
+            expiry_s,
+            expiry_s > 0,
+            self.settings,
+            self.queued,
+            self.remembered,
         )
         self.next_session += 1
         self.add_session(session)
@@ -96,6 +104,7 @@ class State:
         self.kept_count -= session.is_stored
         self.timers.cancel(session)
         session.outbox.leave()
+        session.repeats.clear()
         self.queued.total_bytes -= len(session.received) * PACKET_ID_BYTES
         self.seeking.pop(session, None)
         self.remembering.pop(session, None)
