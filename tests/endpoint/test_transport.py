@@ -217,3 +217,11 @@ def test_a_storm_of_connections_is_told_in_few_lines(site):
         site.client(f"c{number}").close()
     site.wait(lambda: site.figures()["connections"] == 0)
     assert len(site.reports.of("client_connected")) <= 20
+
+
+def test_what_a_client_chose_takes_no_more_than_a_line_of_the_log(site):
+    with site.open() as sock:
+        sock.sendall(codec.connect("x" * 60_000))
+        sock.recv(1000)
+    site.wait(lambda: site.reports.of("client_refused"))
+    assert len(str(site.reports.of("client_refused")[0]["client_id"])) < 300

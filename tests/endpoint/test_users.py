@@ -1,6 +1,7 @@
 """Passwords are checked slowly, remembered safely, and the file of users is never half written."""
 
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -149,10 +150,10 @@ def test_an_empty_password_is_refused(users):
         users.add("anna", b"")
 
 
-def test_a_folder_that_is_missing_is_told(tmp_path):
-    with pytest.raises(UsersError) as caught:
-        Users(tmp_path / "none" / "users").add("anna", b"x")
-    assert "cannot be opened" in caught.value.what
+def test_a_folder_that_is_missing_is_made_for_its_owner_alone(tmp_path):
+    users = Users(tmp_path / "deep" / "data" / "users")
+    assert users.add("anna", b"secret")
+    assert stat.S_IMODE((tmp_path / "deep" / "data").stat().st_mode) == 0o700
 
 
 def test_what_a_power_cut_left_is_in_nobodys_way(users):

@@ -118,8 +118,8 @@ def test_the_clocks_quality_is_told():
         assert check_clock(reading)[0].level == level
 
 
-def journal_settings(limit_bytes=1_000_000, reserve_bytes=0):
-    return JournalSettings(limit_bytes, reserve_bytes, "drop-oldest", 0)
+def journal_settings(limit_bytes=1_000_000, reserve_bytes=0, overflow="drop-oldest"):
+    return JournalSettings(limit_bytes, reserve_bytes, overflow, 0)
 
 
 def test_a_folder_without_room_is_found(tmp_path):
@@ -128,8 +128,14 @@ def test_a_folder_without_room_is_found(tmp_path):
     assert ERROR not in levels
     finding = check_folder(folder, journal_settings(limit_bytes=1 << 49))[-1]
     assert finding.level == WARNING
-    finding = check_folder(folder, journal_settings(reserve_bytes=1 << 49))[-1]
-    assert (finding.level, "nothing can be admitted" in finding.what) == (ERROR, True)
+    for overflow, words in (
+        ("block", "nothing can be admitted"),
+        ("drop-oldest", "costs the oldest"),
+        ("drop-newest", "new messages are dropped"),
+    ):
+        settings = journal_settings(reserve_bytes=1 << 49, overflow=overflow)
+        finding = check_folder(folder, settings)[-1]
+        assert (finding.level, words in finding.what) == (ERROR, True)
     assert not folder.exists(), "a check makes nothing"
 
 

@@ -8,6 +8,7 @@ from fixtures.certificates import Authority
 from tidegate.config.reading.gateway_reader import read_gateway
 from tidegate_linux.check.listener import check_listener, check_users, validity
 from tidegate_linux.endpoint.access.users import Users
+from tidegate_linux.journal.folder import JournalFolder
 from tidegate_linux.mqtt.broker_check import ERROR, INFO, WARNING
 
 
@@ -26,26 +27,38 @@ def tls_findings(folder, certificate, key, **keys):
     settings = gateway(
         folder, "mqtts://127.0.0.1:0", cert_file=str(certificate), key_file=str(key), **keys
     )
-    port, *others = check_listener(settings.listeners[0], None)
+    port, *others = check_listener(settings.listeners[0], folder)
     assert port.level == INFO
     return others
 
 
 def test_a_port_that_is_free_is_told(tmp_path):
-    (finding,) = check_listener(gateway(tmp_path).listeners[0], None)
+    (finding,) = check_listener(gateway(tmp_path).listeners[0], tmp_path)
     assert (finding.level, "is free" in finding.what) == (INFO, True)
 
 
 def test_a_port_that_another_program_has_is_found(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"mqtt://127.0.0.1:{taken.getsockname()[1]}"
-        (finding,) = check_listener(gateway(tmp_path, url).listeners[0], None)
+        (finding,) = check_listener(gateway(tmp_path, url).listeners[0], tmp_path)
     assert (finding.level, "address already in use" in finding.what) == (ERROR, True)
     assert finding.hint
 
 
+def test_a_port_that_the_running_gateway_has_is_no_error(tmp_path):
+    home = JournalFolder(tmp_path)
+    home.lock()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            url = f"mqtt://127.0.0.1:{taken.getsockname()[1]}"
+            (finding,) = check_listener(gateway(tmp_path, url).listeners[0], tmp_path)
+    finally:
+        home.unlock()
+    assert (finding.level, "the gateway runs" in finding.what) == (INFO, True)
+
+
 def test_a_host_that_is_not_ours_is_found(tmp_path):
-    (finding,) = check_listener(gateway(tmp_path, "mqtt://192.0.2.1:1").listeners[0], None)
+    (finding,) = check_listener(gateway(tmp_path, "mqtt://192.0.2.1:1").listeners[0], tmp_path)
     assert finding.level == ERROR
 
 

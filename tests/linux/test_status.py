@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import os
 import re
 import shutil
 import socket
@@ -18,7 +19,9 @@ from tidegate.config.secret import Secret
 from tidegate.config.settings import StatusSettings
 from tidegate.config.url import Url, parse_url
 from tidegate.store.journal import JournalState, LaneState, Spent
+from tidegate_linux.config import load_gateway
 from tidegate_linux.journal.aside import Salvage, write_account
+from tidegate_linux.journal.sqlite import open_journal
 from tidegate_linux.status.metrics import metrics_text
 from tidegate_linux.status.rates import LONG_WINDOW_MS, WINDOW_MS, Counts, Rates
 from tidegate_linux.status.server import STUCK_S, StatusServer, listen
@@ -358,3 +361,18 @@ def test_spans_and_sizes_are_said_as_a_person_would():
         (7e12, "7000.0 GB"),
     ):
         assert size(int(count)) == expected
+
+
+def test_a_gateway_that_serves_no_status_is_not_denied(tmp_path):
+    (tmp_path / "gateway.toml").write_text(
+        '[node]\ndata = "data"\n[[source]]\ntype = "listen"\nurl = "mqtt://127.0.0.1"\n'
+        '[status]\nurl = ""\n'
+    )
+    journal = open_journal(tmp_path / "data", ["main"], limit_bytes=50_000_000)
+    try:
+        fields = status_fields(load_gateway(tmp_path / "gateway.toml")[0])
+    finally:
+        journal.close()
+    assert (fields["running"], fields["process"]) == (True, os.getpid())
+    fields = status_fields(load_gateway(tmp_path / "gateway.toml")[0])
+    assert (fields["running"], fields["process"]) == (False, None)

@@ -58,3 +58,12 @@ def test_what_goes_wrong_is_told_with_a_hint(run, tmp_path):
         assert words in result.exception.what
         assert result.exception.hint
     assert not (tmp_path / "users").exists()
+
+
+def test_the_first_user_can_be_added_before_the_first_start(tmp_path):
+    path = tmp_path / "gateway.toml"
+    path.write_text(CONFIG.replace('data = "."', 'data = "deep/data"'))
+    command = ["user", "add", "anna", "--password-stdin", "-c", str(path)]
+    result = CliRunner().invoke(commands, command, input="secret")
+    assert result.exit_code == 0, result.output
+    assert knows(tmp_path / "deep" / "data", "anna", b"secret")

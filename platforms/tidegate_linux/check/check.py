@@ -55,7 +55,7 @@ def _looks(
     for path, source in zip(settings.source_paths(MQTT), settings.sources, strict=True):
         looks.append((path, partial(check_broker, source)))
     for path, listener in zip(settings.source_paths(LISTEN), settings.listeners, strict=True):
-        looks.append((path, partial(check_listener, listener, status_url)))
+        looks.append((path, partial(check_listener, listener, Path(settings.node.data))))
     if settings.listeners:
         looks.append(("users", lambda: check_users(settings)))
     if uplink is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from tidegate.config.settings import GatewaySettings, ListenerSettings
 from tidegate.config.url import Url, is_tls
 from tidegate_linux.endpoint.access.users import Users, UsersError
+from tidegate_linux.journal.folder import lock_holder
 from tidegate_linux.mqtt.broker_check import ERROR, INFO, WARNING, Finding
 from tidegate_linux.status.server import listen
-from tidegate_linux.status.status import StatusError, ask
 
 EXPIRY_DAYS_MIN = 30  # A visit to the site is planned weeks ahead.
 _DAY_S = 24 * 3600
@@ -23,9 +23,12 @@ _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
 
 
-def check_listener(listener: ListenerSettings, status_url: Url | None) -> list[Finding]:
-    """Look whether devices can connect to a listener; it is not opened for longer than a moment."""
-    findings = [_check_port(listener.url, status_url)]
+def check_listener(listener: ListenerSettings, folder: Path) -> list[Finding]:
+    """Look whether devices can connect to a listener; it is not opened for longer than a moment.
+
+    Where the gateway of the data folder `folder` runs, it is that one which has the port.
+    """
+    findings = [_check_port(listener.url, folder)]
     if is_tls(listener.url):
         findings += _check_tls(listener)
     return findings
@@ -56,25 +59,18 @@ def check_users(settings: GatewaySettings) -> list[Finding]:
     return [Finding(INFO, f"{count} in {path}", "")]
 
 
-def _check_port(url: Url, status_url: Url | None) -> Finding:
+def _check_port(url: Url, folder: Path) -> Finding:
     try:
         listen(url).close()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and _is_running(status_url):
-            return Finding(INFO, f"a gateway runs and has {url}", "")
+        if error.errno == errno.EADDRINUSE and lock_holder(folder):
+            return Finding(INFO, f"the gateway runs and has {url}", "")
         what = f"{url} cannot be listened at: {(error.strerror or str(error)).lower()}"
         hint = "name another host or port in the url of this [[source]]"
         if error.errno == errno.EACCES:
             hint = "ports below 1024 are root's: name another one, or give the service the right"
         return Finding(ERROR, what, hint)
     return Finding(INFO, f"{url} is free", "")
-
-
-def _is_running(status_url: Url | None) -> bool:
-    try:
-        return status_url is not None and ask(str(status_url)) is not None
-    except StatusError:
-        return False
 
 
 def _check_tls(listener: ListenerSettings) -> list[Finding]:

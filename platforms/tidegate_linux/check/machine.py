@@ -10,6 +10,7 @@ from tidegate.config.settings import JournalSettings
 from tidegate.errors import StorageError
 from tidegate.events import ClockRead
 from tidegate.records.clock import SYNCHRONISED, is_plausible
+from tidegate.store.room import BLOCK, DROP_NEWEST, DROP_OLDEST
 from tidegate_linux.clock import read_clock
 from tidegate_linux.journal.connection import connect_readonly
 from tidegate_linux.journal.errors import WORLD_ERRORS, JournalError, storage_error
@@ -34,6 +35,13 @@ def check_clock(reading: ClockRead | None = None) -> list[Finding]:
         what = "no time service vouches for it: records say that their time is merely set"
         return [Finding(WARNING, what, "install a time service, as chrony")]
     return [Finding(INFO, "a time service keeps it right", "")]
+
+
+_WITHOUT_ROOM = {
+    DROP_OLDEST: "each new message costs the oldest one that is held",
+    DROP_NEWEST: "new messages are dropped",
+    BLOCK: "nothing can be admitted",
+}
 
 
 def check_folder(folder: Path, settings: JournalSettings) -> list[Finding]:
@@ -61,7 +69,7 @@ def check_folder(folder: Path, settings: JournalSettings) -> list[Finding]:
     if free_bytes < settings.reserve_bytes:
         what = (
             f"only {size(free_bytes)} are free, less than journal.reserve_bytes: "
-            + "nothing can be admitted"
+            + _WITHOUT_ROOM[settings.overflow]
         )
         findings.append(Finding(ERROR, what, "free some space, or lower journal.reserve_bytes"))
     elif free_bytes < wanted_bytes:

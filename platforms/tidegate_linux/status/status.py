@@ -20,6 +20,7 @@ from tidegate.store.journal import JournalState, LaneState
 from tidegate.version import VERSION
 from tidegate_linux.config import load_gateway
 from tidegate_linux.journal.aside import salvages
+from tidegate_linux.journal.folder import lock_holder
 from tidegate_linux.journal.sqlite import read_state
 from tidegate_linux.log import escaped
 from tidegate_linux.status.survey import salvage_fields
@@ -97,11 +98,13 @@ def stored_fields(settings: GatewaySettings, state: JournalState) -> dict[str, A
     streams = [_stream(state.node, lane) for lane in state.lanes]
     held = sum(lane.held_records for lane in state.lanes)
     salvaged = salvages(Path(settings.node.data))
+    process = lock_holder(Path(settings.node.data))
     return {
         "node": state.node,
         "name": settings.node.name,
         "version": VERSION,
-        "running": False,
+        "running": process != 0,
+        "process": process or None,
         "streams": streams,
         "backlog": {
             "records": held,
@@ -142,6 +145,8 @@ def show(fields: dict[str, Any], console: Console) -> None:
     say(_plain(f"{fields['name']}  node {fields['node']}  tidegate {fields['version']}"))
     if fields.get("running") is False:
         say("no gateway runs here; this is what its journal holds")
+    elif fields.get("process"):
+        say(f"process {fields['process']} runs and was not asked; this is what its journal holds")
     say(_plain(_link_line(fields["link"])))
     for source in fields.get("sources", []):
         say(_plain(_source_line(source)))

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tidegate_linux.journal.folder import FOLDER_MODE
+
 # 16 MB, and 50 ms on a small gateway.  Each line has its own; these are for new ones.
 SCRYPT_N = 16384
 SCRYPT_R = 8
@@ -148,6 +150,8 @@ class Users:
 
     def _rewrite(self, change: Callable[[list[str]], list[str]], username: str) -> bool:
         """Replace the file; tell whether the user was not in it before, or is not any more."""
+        # Before the gateway's first start its data folder need not be there.
+        self.path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         with _only_writer(self.path.parent):
             lines = _read_lines(self.path)
             before = _parse(self.path, lines)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tidegate.ports import Observer
 
 WINDOW_MS = 10_000
+TEXT_MAX = 200  # Characters of what a client chose: its id, a topic.
 LINES_MAX = 20  # In a window, of one kind; what is more is counted and told at its end.
 
 
@@ -36,7 +37,7 @@ class ConnectionLog:
         count = self._counts.get((level, event), 0) + 1
         self._counts[(level, event)] = count
         if count <= LINES_MAX:
-            self._observer.report(level, event, fields)
+            self._observer.report(level, event, [(name, _short(value)) for name, value in fields])
 
     def look(self) -> None:
         """Tell what was counted only, if the window is over."""
@@ -70,3 +71,12 @@ class ConnectionLog:
             ("address", address), ("user", username), ("reason", reason)
         ]  # fmt: skip
         self.tell("warning", "login_refused", fields)
+
+
+def _short(value: object) -> object:
+    """Return a text that fits a line: what a client chose may be 65,535 bytes long."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, str) and len(value) > TEXT_MAX:
+        return f"{value[:TEXT_MAX]}... ({len(value)} characters)"
+    return value
