@@ -4,7 +4,7 @@
 #   quick  the tests that take seconds
 #   slow   the tests that take minutes: crash images, simulation, real processes killed
 #   check  format, lint, types, tidy
-#   bench  side by side with Mosquitto's bridge
+#   bench  side by side with Mosquitto, its bridge and NATS
 #   fuzz   every parser under atheris
 #   clean  away with the environment and the caches
 
@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadgroup
 
-.PHONY: run test quick slow check bench fuzz clean need-python need-run need-test need-fuzz
+.PHONY: run test quick slow check bench fuzz clean need-python need-run need-test need-bench need-fuzz
 
 run: need-run
 	$(BIN)/tidegate demo
@@ -37,7 +37,7 @@ check: need-test
 	$(BIN)/mypy
 	$(PYTEST) -q tests/test_tidy.py tests/test_tidy_rules.py
 
-bench: need-test
+bench: need-bench
 	$(BIN)/python tests/bench/run.py
 
 fuzz: need-fuzz
@@ -52,5 +52,5 @@ need-python:
 	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 	  $$as_root apt-get -qq update && $$as_root apt-get -qq -y install python3 python3-venv; }
 
-need-run need-test need-fuzz: need-%: need-python
+need-run need-test need-bench need-fuzz: need-%: need-python
 	@$(BOOTSTRAP) $*

@@ -1,4 +1,4 @@
-"""Prepare this checkout on a fresh machine: `python3 build/bootstrap.py run|test|fuzz`.
+"""Prepare this checkout on a fresh machine: `python3 build/bootstrap.py run|test|bench|fuzz`.
 
 Installs what is missing and nothing else: Debian packages through apt-get (as root, or with sudo)
 and a virtual environment `.venv` with this project in it. Does nothing when all is there, so every
@@ -41,6 +41,7 @@ MQTT_JS = "mqtt@5.16.0"
 STAGES = {
     "run": ({}, set()),
     "test": (TEST_PROGRAMS, {"test"}),
+    "bench": ({"mosquitto": "mosquitto"}, {"bench"}),
     "fuzz": ({}, {"test", "fuzz"}),
 }
 
