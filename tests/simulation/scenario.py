@@ -8,7 +8,7 @@ from simulation.oracle import Oracle, Told, is_unwanted, payload_of
 from simulation.plan import BIG_BYTES, IDENTITY_NAME, POISON, Plan, make_plan
 from simulation.receiver import Receiver
 from simulation.world import WALL_START_MS, BrokenPromiseError, World
-from tidegate.delivery.line import UP
+from tidegate.delivery.line import UP, WAITING
 from tidegate.delivery.sender import IDLE_ASK_MS, READY
 from tidegate.limits import PAYLOAD_BYTES_MAX
 from tidegate.records.record import pack_properties
@@ -253,6 +253,7 @@ class Scenario:
         if not is_paced and world.chance.random() < 0.3:
             # A receiver restored now is found out by the questions of idle senders.
             world.meet("no message after the last fault")
+            self._asks_only = True
             if self.plan.backup_faults:
                 world.after(5000, self._restore_receiver)
             world.after(IDLE_ASK_MS + PAUSE_MS_MAX, self._end_of_messages)
@@ -273,9 +274,10 @@ class Scenario:
         uplink = self.plan.settings.uplink
         if uplink.windows or uplink.bytes_per_day:
             return 30 * DAY_MS
-        return REST_MS + IDLE_ASK_MS
+        return REST_MS + (IDLE_ASK_MS if self._asks_only else 0)
 
     _is_last_out = False
+    _asks_only = False  # Nothing is sent after the last fault: an idle sender asks now and then.
 
     def _is_at_rest(self) -> bool:
         return self._is_last_out and not self._unrest()
@@ -293,6 +295,8 @@ class Scenario:
                 lane = sender.lane
                 if sender.state != READY or sender.next <= lane.last or lane.held_records:
                     return f"{node.name} {lane.name} is {sender.state}, holds {lane.held_records}"
-            if gateway.line.state != UP:
+            # Outside its windows a line with nothing to send rests as well.
+            rests = (UP, WAITING) if self.plan.settings.uplink.windows else (UP,)
+            if gateway.line.state not in rests:
                 return f"{node.name}: the link is {gateway.line.state}"
         return ""
