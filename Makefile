@@ -29,7 +29,8 @@ quick: need-test
 	$(PYTEST) -q $(PARALLEL) -m "not slow"
 
 slow: need-test
-	$(PYTEST) -q $(PARALLEL) -m slow --durations=10
+	$(PYTEST) -q $(PARALLEL) -m "slow and not alone" --durations=10
+	$(PYTEST) -q -m "slow and alone" --durations=10
 
 check: need-test
 	$(BIN)/ruff format --check .

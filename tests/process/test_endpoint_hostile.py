@@ -130,6 +130,7 @@ def resident_bytes(pid):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("name", sorted([*ATTACKS, *STORMS]))
 def test_an_attack_does_not_double_what_others_wait(site, name):
     p99_ms(site.port)  # To warm it up.
@@ -151,6 +152,7 @@ def test_an_attack_does_not_double_what_others_wait(site, name):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_reader_that_is_deaf_bounds_what_is_kept_for_it(site):
     with attack("deaf", site.port), socket.create_connection(("127.0.0.1", site.port)):
         before_bytes = resident_bytes(site.gateway.pid)
@@ -163,6 +165,7 @@ def test_a_reader_that_is_deaf_bounds_what_is_kept_for_it(site):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_clients_that_come_and_go_leave_neither_memory_nor_lines_behind(site):
     with attack("churn", site.port):
         time.sleep(20)
