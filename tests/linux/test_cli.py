@@ -48,7 +48,8 @@ def test_version_says_on_what_it_runs():
 
 def test_an_interrupt_while_the_command_line_is_imported_leaves_no_traceback(tmp_path):
     # `click` is the first thing that it imports: here one that is interrupted.
-    (tmp_path / "click.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    script = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True:\n    pass\n"
+    (tmp_path / "click.py").write_text(script)
     done = subprocess.run(
         [sys.executable, "-m", "tidegate_linux", "version"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PATHS}"},
