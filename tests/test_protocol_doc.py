@@ -10,7 +10,7 @@ import pytest
 from tidegate import limits
 from tidegate.records import record
 from tidegate.store import frame, segment
-from tidegate.wire import batch, envelope, parts
+from tidegate.wire import batch, decoder, envelope, parts
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "protocol.md").read_text()
@@ -19,10 +19,10 @@ VECTORS = ROOT / "tests" / "vectors"
 FIXED_BYTES = {
     "Record": record.HEAD_BYTES,
     "Envelope": envelope.ENVELOPE_BYTES,
-    "Body: head": struct.calcsize(batch._HEAD),
+    "Body: head": struct.calcsize(batch.HEAD),
     "Body: boot": struct.calcsize(parts._BOOT),
-    "Body: gap": struct.calcsize(batch._GAP),
-    "Body: columns": batch._ROW_BYTES,
+    "Body: gap": struct.calcsize(batch.GAP),
+    "Body: columns": decoder._ROW_BYTES,
     "Segment: header": segment._HEADER_BYTES,
     "Segment: body of the header": struct.calcsize(segment._BODY),
     "Frame": frame.HEAD_BYTES,

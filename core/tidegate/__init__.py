@@ -11,13 +11,14 @@ What is where:
   `hub_schema`), read into `settings` by `gateway_reader`, `hub_reader`, `sources`, `reader`,
   `rules`, `schema`, `checks`, `secret`, `url`, `words`, `advice`
 - `records`: what is admitted, under which name, and when it was captured: `record`, `span`,
-  `stream`, `clock`, `topics`, `text`
+  `stream`, `clock`, `topics`, `filters`, `text`
 - `store`: what becomes a record, the balance, and what must go when it is full: `admission`,
   `lane`, `room`; the port of the durable `journal`, and its bytes on flash: `frame`, `entry`,
   `segment`
 - `delivery`: what is sent when: `uplink`, `sender`, `fork`, `line`, `pace`, `answer`, `moment`; and
   when not: `backoff`, `http_date`, `schedule`, `chance`
-- `wire`: what travels: `batch`, `envelope`, `parts`; the receiver's memory and its word: `ledger`,
+- `wire`: what travels: `batch` in an `envelope`, made of `parts`; how a receiver reads it:
+  `opener`, `decoder`; its memory and its word: `ledger`, `reply`; how a sender reads that:
   `receipt`
 - `errors`, `limits`, `version`: kinds of failure, the bounds on everything, and which one this is
 """

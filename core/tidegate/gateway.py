@@ -28,7 +28,7 @@ from tidegate.events import (
     Unanswered,
 )
 from tidegate.records.clock import Clock
-from tidegate.records.topics import FilterMap
+from tidegate.records.filters import FilterMap
 from tidegate.store.admission import DEFAULT_LANE, Admission
 from tidegate.store.journal import OVERFLOW, TOO_LARGE, Booted, Noted, Spent
 from tidegate.store.lane import Lane

@@ -24,9 +24,11 @@ from typing import NamedTuple
 from tidegate.errors import ProtocolError
 from tidegate.limits import SEQ_MAX
 from tidegate.records.stream import Stream, parse_stream
-from tidegate.wire.batch import Batch, decode
+from tidegate.wire.batch import Batch
+from tidegate.wire.decoder import decode
 from tidegate.wire.ledger import AHEAD, APPLY, FORK
-from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields
+from tidegate.wire.receipt import Receipt, Standing
+from tidegate.wire.reply import receipt_fields, standing_fields
 from tidegate_hub.errors import (
     ForeignNodeError,
     IntegrityError,

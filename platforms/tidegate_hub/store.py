@@ -25,8 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tidegate.records.stream import Stream
 from tidegate.wire.batch import Batch
-from tidegate.wire.ledger import APPLY, FORK, KNOWN, NEW_STREAM, Cursor, examine
-from tidegate.wire.receipt import Standing
+from tidegate.wire.ledger import APPLY, FORK, KNOWN, NEW_STREAM, examine
+from tidegate.wire.receipt import Cursor, Standing
 from tidegate_hub.database import Database, open_database, reason_of
 from tidegate_hub.errors import (
     ForeignNodeError,

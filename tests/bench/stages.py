@@ -23,11 +23,11 @@ sys.path[:0] = [str(ROOT / name) for name in ("core", "platforms", "tests")]
 from bench import telemetry  # noqa: E402 - found by the path above.
 from tidegate.events import Arrived  # noqa: E402
 from tidegate.records.clock import SYNCHRONISED, Clock  # noqa: E402
-from tidegate.records.topics import FilterMap  # noqa: E402
+from tidegate.records.filters import FilterMap  # noqa: E402
 from tidegate.store.admission import DEFAULT_LANE, Admission  # noqa: E402
 from tidegate.store.journal import Booted  # noqa: E402
 from tidegate.store.lane import Lane  # noqa: E402
-from tidegate.wire import batch  # noqa: E402
+from tidegate.wire import batch, envelope  # noqa: E402
 from tidegate.wire.batch import Batch  # noqa: E402
 from tidegate_hub.metrics import Metrics  # noqa: E402
 from tidegate_hub.receiver import Receiver  # noqa: E402
@@ -103,7 +103,7 @@ class Way:
         body = stages.time(
             "uplink: encode", lambda: batch.encode(Batch(stream, span, self.clock.boot.number, 0))
         )
-        sent = stages.time("uplink: deflate", lambda: batch.deflated(body, _deflate))
+        sent = stages.time("uplink: deflate", lambda: envelope.deflated(body, _deflate))
         answer = stages.time(
             "hub: decode, verify, insert, commit",
             lambda: self.receiver.receive(str(stream), "bench", sent),

@@ -4,9 +4,11 @@
 """
 
 from tidegate.wire import ledger
-from tidegate.wire.batch import decode, encode
+from tidegate.wire.batch import encode
+from tidegate.wire.decoder import decode
 from tidegate.wire.ledger import NEW_STREAM, examine
-from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields
+from tidegate.wire.receipt import Receipt, Standing
+from tidegate.wire.reply import receipt_fields, standing_fields
 
 GENERATION = "00000000000000aa"
 

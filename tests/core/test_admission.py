@@ -3,8 +3,8 @@
 from builders import arrived, message
 from tidegate.effects import Acknowledge
 from tidegate.limits import PAYLOAD_BYTES_MAX
+from tidegate.records.filters import FilterMap
 from tidegate.records.record import RETAIN, Record, pack_properties
-from tidegate.records.topics import FilterMap
 from tidegate.store.admission import DEFAULT_LANE, Admission
 
 LANES = [(b"+/alarm", "alarm"), (b"+/alarm/#", "never"), (b"low/#", "low")]

@@ -3,7 +3,8 @@
 from samples import gap_hash, record, span_of
 from tidegate.records.record import fold_all
 from tidegate.records.span import Gap, Span, sequence_numbers
-from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Cursor, examine
+from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, examine
+from tidegate.wire.receipt import Cursor
 
 LAST = 9
 GAP_CASES = (

@@ -4,7 +4,8 @@ from rig import Rig
 from scripted_hub import ScriptedHub
 from tidegate.delivery.fork import RETRY_RENEWAL
 from tidegate.limits import SEQ_MAX
-from tidegate.wire.ledger import NEW_STREAM, Cursor
+from tidegate.wire.ledger import NEW_STREAM
+from tidegate.wire.receipt import Cursor
 
 EPOCHS = 12
 

@@ -9,8 +9,10 @@ from tidegate.store.entry import entry_frames, read_entry
 from tidegate.store.frame import Frame, scan
 from tidegate.store.journal import Admitted
 from tidegate.store.segment import Segment, read_segment, segment_header, segment_seed
-from tidegate.wire.batch import decode, encode
-from tidegate.wire.receipt import read_receipt, read_standing, receipt_fields, standing_fields
+from tidegate.wire.batch import encode
+from tidegate.wire.decoder import decode
+from tidegate.wire.receipt import read_receipt, read_standing
+from tidegate.wire.reply import receipt_fields, standing_fields
 
 
 def test_running_hashes():

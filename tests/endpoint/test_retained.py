@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.records.topics import matches
+from tidegate.records.filters import matches
 from tidegate_linux.endpoint.broker.delivery import Delivery
 from tidegate_linux.endpoint.broker.retained import Retained
 

@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tidegate.config.settings import AccessSettings
-from tidegate.records.topics import check_filter, matches, overlap
+from tidegate.records.filters import check_filter, matches, overlap
 from tidegate_linux.endpoint.access.rules import Rules, covers, matches_pattern
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.records.topics import matches, shared
+from tidegate.records.filters import matches, shared
 from tidegate_linux.endpoint.broker import subscriptions as module
 from tidegate_linux.endpoint.broker.limits import MATCHES_SUBSCRIBERS_MAX, MATCHES_TOPICS_MAX
 from tidegate_linux.endpoint.broker.subscriptions import Subscription, Subscriptions

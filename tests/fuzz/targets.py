@@ -18,16 +18,18 @@ from tidegate.config.schema import SettingsError
 from tidegate.config.url import parse_url
 from tidegate.delivery.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, parse_retry_after
 from tidegate.errors import ProtocolError
-from tidegate.records import topics
+from tidegate.records import filters, topics
 from tidegate.records.record import pack_properties, unpack_properties
 from tidegate.records.stream import parse_stream
 from tidegate.records.text import check_utf8
 from tidegate.store.entry import entry_frames, read_entry
 from tidegate.store.frame import MARKER, Frame, frame, scan
 from tidegate.store.segment import read_segment, segment_header
-from tidegate.wire.batch import decode, encode
+from tidegate.wire.batch import encode
+from tidegate.wire.decoder import decode
 from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, seal, wrap
-from tidegate.wire.receipt import read_receipt, read_standing, receipt_fields
+from tidegate.wire.receipt import read_receipt, read_standing
+from tidegate.wire.reply import receipt_fields
 from tidegate_linux.endpoint.codec import reasons, writer
 from tidegate_linux.endpoint.codec.packets import Publish, PublishExtra
 from tidegate_linux.endpoint.codec.reader import Reader
@@ -70,7 +72,7 @@ def _batch(data):
 
 
 def inflate(stored, bytes_max):
-    """Undo a raw deflate within the contract of `envelope.unwrap`."""
+    """Undo a raw deflate within the contract of `opener.unwrap`."""
     assert bytes_max <= BATCH_BYTES_MAX, "more was to be inflated than is allowed"
     inflater = zlib.decompressobj(-15)
     try:
@@ -158,16 +160,16 @@ def topic_filter(data):
     """A topic filter and a topic, divided by the first line break."""
     wanted, _, topic = data.partition(b"\n")
     try:
-        topics.check_filter(wanted)
+        filters.check_filter(wanted)
     except ValueError:
         return
     try:
         topics.check_topic(topic)
     except ValueError:
         return
-    found = topics.matches(wanted, topic)
+    found = filters.matches(wanted, topic)
     assert found is True or found is False
-    assert (topics.FilterMap([(wanted, "lane")]).find(topic) == "lane") == found
+    assert (filters.FilterMap([(wanted, "lane")]).find(topic) == "lane") == found
 
 
 def settings(data):

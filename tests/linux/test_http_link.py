@@ -15,7 +15,8 @@ from fixtures.certificates import Authority
 from fixtures.raw_server import RawServer, reply
 from tidegate.events import Answered, Unanswered
 from tidegate.records.span import Span
-from tidegate.wire.batch import Batch, decode
+from tidegate.wire.batch import Batch
+from tidegate.wire.decoder import decode
 from tidegate_hub.receiver import inflate
 from tidegate_linux.http.link import HttpLink
 

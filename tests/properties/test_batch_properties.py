@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from properties.strategies import batches
 from tidegate.errors import ProtocolError
-from tidegate.wire.batch import decode, deflated, encode
-from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, seal, wrap
+from tidegate.wire.batch import encode
+from tidegate.wire.decoder import decode
+from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, deflated, seal, wrap
 
 
 def deflate(data):
@@ -19,7 +20,7 @@ def deflate(data):
 
 
 def inflate(stored, bytes_max):
-    """Undo it within the contract of `envelope.unwrap`."""
+    """Undo it within the contract of `opener.unwrap`."""
     unpacker = zlib.decompressobj(wbits=-15)
     try:
         plain = unpacker.decompress(stored, bytes_max + 1)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.records.topics import FilterMap, check_filter, check_topic, matches, shared
+from tidegate.records.filters import FilterMap, check_filter, matches, shared
+from tidegate.records.topics import check_topic
 
 # Few names and short lists, so that filters and topics often meet.
 names = st.sampled_from(["", "a", "b", "ab", "$SYS", "$a", "a.b", "ä", "(", "\\"])

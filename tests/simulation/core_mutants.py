@@ -18,7 +18,7 @@ from tidegate.records.span import Gap
 from tidegate.store import admission
 from tidegate.store.admission import Admission
 from tidegate.store.lane import Lane
-from tidegate.wire.receipt import hash_text
+from tidegate.wire.reply import hash_text
 
 
 def _acknowledges_first(original):

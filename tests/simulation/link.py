@@ -13,7 +13,8 @@ from simulation.receiver import Receiver, Reply
 from simulation.world import BrokenPromiseError, World
 from tidegate.events import Answered, Unanswered
 from tidegate.records.stream import Stream
-from tidegate.wire.batch import Batch, deflated, encode
+from tidegate.wire.batch import Batch, encode
+from tidegate.wire.envelope import deflated
 
 TIMEOUT_MS = 5000
 LATE_MS_MAX = 20_000

@@ -15,9 +15,11 @@ from tidegate.records.record import size_bytes
 from tidegate.records.stream import Stream
 from tidegate.store.journal import DAMAGED, EXPIRED, OVERFLOW, TOO_LARGE
 from tidegate.store.lane import QUARANTINED
-from tidegate.wire.batch import Batch, decode
-from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Cursor, Verdict, examine
-from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields
+from tidegate.wire.batch import Batch
+from tidegate.wire.decoder import decode
+from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, Verdict, examine
+from tidegate.wire.receipt import Cursor, Receipt, Standing
+from tidegate.wire.reply import receipt_fields, standing_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -30,10 +30,21 @@ from tidegate.store.journal import (  # noqa: E402
     Spent,
 )
 from tidegate.store.segment import Segment, segment_header, segment_seed  # noqa: E402
-from tidegate.wire.batch import Batch, decode, deflated, encode  # noqa: E402
-from tidegate.wire.envelope import ENVELOPE_BYTES, seal, wrap  # noqa: E402
-from tidegate.wire.ledger import NEW_STREAM, Cursor  # noqa: E402
-from tidegate.wire.receipt import Receipt, Standing, receipt_fields, standing_fields  # noqa: E402
+from tidegate.wire.batch import Batch, encode  # noqa: E402
+from tidegate.wire.decoder import decode  # noqa: E402
+from tidegate.wire.envelope import (  # noqa: E402
+    ENVELOPE_BYTES,
+    deflated,
+    seal,
+    wrap,
+)
+from tidegate.wire.ledger import NEW_STREAM  # noqa: E402
+from tidegate.wire.receipt import (  # noqa: E402
+    Cursor,
+    Receipt,
+    Standing,
+)
+from tidegate.wire.reply import receipt_fields, standing_fields  # noqa: E402
 from vector_files import batch_fields, entry_fields, record_fields, to_hex  # noqa: E402
 
 STREAM = Stream("00c0ffee00c0ffee", "5f3759df5f3759df", "main")

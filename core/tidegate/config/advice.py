@@ -6,7 +6,7 @@ only a look at files, brokers and the hub can tell is the platform's to add.
 
 from tidegate.config.settings import LISTEN, MQTT
 from tidegate.config.url import is_loopback, is_tls
-from tidegate.records.topics import overlap
+from tidegate.records.filters import overlap
 from tidegate.store.admission import RECENT_MAX
 
 TYPE_CHECKING = False

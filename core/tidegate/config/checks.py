@@ -6,8 +6,8 @@ None of them quotes the value: whether that may be shown is the reader's to deci
 
 from tidegate.delivery.schedule import parse_window
 from tidegate.limits import LANE_BYTES_MAX
+from tidegate.records.filters import check_filter
 from tidegate.records.stream import is_lane
-from tidegate.records.topics import check_filter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

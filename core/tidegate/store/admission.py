@@ -17,7 +17,7 @@ from tidegate.records.record import RETAIN, Record, make_record, unpack_properti
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.events import Arrived
-    from tidegate.records.topics import FilterMap
+    from tidegate.records.filters import FilterMap
 
 # A broker sends again what was not acknowledged: at most its window for one client, commonly 20 to
 # 1,000.  Every identity costs about 150 bytes.

@@ -12,6 +12,7 @@ applied once.
 from collections import namedtuple
 
 from tidegate.records.span import hash_within
+from tidegate.wire.receipt import Cursor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,19 +25,7 @@ AHEAD = "ahead"  # It does not join on: the sender must go on at `cursor.through
 FORK = "fork"  # Another history under the same name: the sender must open a new epoch.
 
 
-class Cursor(namedtuple("Cursor", ("through", "hash_at"))):
-    """How far a receiver has applied a stream; `NEW_STREAM` before the first batch.
-
-    `hash_at` is the running hash at `through`; None only where nothing was applied yet, because the
-    sender chooses a stream's first value.
-    """
-
-    __slots__ = ()
-    through: int
-    hash_at: "int | None"
-
-
-NEW_STREAM = Cursor(0, None)
+NEW_STREAM = Cursor(0, None)  # Before the first batch.
 
 
 class Verdict(namedtuple("Verdict", ("kind", "cursor", "first", "records", "hashes", "gaps"))):

@@ -1,7 +1,8 @@
 """The receipt: a receiver's word that it holds a range durably, and the cursor it answers with.
 
 A status of 200 proves nothing: a captive portal answers 200 to everything.  Only these fields
-count, each checked.  They travel as a JSON object; making text of them is the platform's part.
+count, each checked.  They travel as a JSON object; making text of them is the platform's part.  A
+receiver makes them in `reply`.
 """
 
 from collections import namedtuple
@@ -10,11 +11,22 @@ from tidegate.errors import ProtocolError
 from tidegate.limits import SEQ_MAX
 from tidegate.records.span import reason_text
 from tidegate.records.stream import is_identity
-from tidegate.wire.ledger import Cursor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.records.stream import Stream
+
+
+class Cursor(namedtuple("Cursor", ("through", "hash_at"))):
+    """How far a receiver has applied a stream.
+
+    `hash_at` is the running hash at `through`; None only where nothing was applied yet, because the
+    sender chooses a stream's first value.
+    """
+
+    __slots__ = ()
+    through: int
+    hash_at: "int | None"
 
 
 class Standing(namedtuple("Standing", ("cursor", "generation", "asked", "asked_hash"))):
@@ -39,32 +51,6 @@ class Receipt(namedtuple("Receipt", ("first", "last", "cursor", "generation"))):
     last: int
     cursor: Cursor
     generation: str
-
-
-def standing_fields(stream: "Stream", standing: Standing) -> "dict[str, object]":
-    """Return what a receiver answers to a query about `stream`."""
-    fields = _cursor_fields(stream, standing.cursor, standing.generation)
-    if standing.asked:
-        fields["at"] = standing.asked
-        fields["hash_at"] = None if standing.asked_hash is None else hash_text(standing.asked_hash)
-    return fields
-
-
-def receipt_fields(stream: "Stream", receipt: Receipt) -> "dict[str, object]":
-    """Return what a receiver answers to a batch of `stream` that it applied or had applied."""
-    fields = _cursor_fields(stream, receipt.cursor, receipt.generation)
-    fields["first"] = receipt.first
-    fields["last"] = receipt.last
-    return fields
-
-
-def _cursor_fields(stream: "Stream", cursor: Cursor, generation: str) -> "dict[str, object]":
-    return {
-        "stream": str(stream),
-        "through": cursor.through,
-        "hash": None if cursor.hash_at is None else hash_text(cursor.hash_at),
-        "generation": generation,
-    }
 
 
 def read_standing(stream: "Stream", fields: object) -> Standing:
@@ -124,11 +110,6 @@ def _hash(fields: "dict[object, object]", key: str) -> "int | None":
             raise ProtocolError("bad-receipt", f"{key} is not a running hash of 8 hex digits")
         number = number * 16 + index
     return number
-
-
-def hash_text(running_hash: int) -> str:
-    """Return a running hash as it stands in receipts: 8 hex digits."""
-    return f"{running_hash:08x}"
 
 
 def refusal_word(fields: object) -> "str | None":

@@ -24,8 +24,8 @@ from tidegate.config.settings import UplinkSettings
 from tidegate.config.url import Url
 from tidegate.events import Answered, Unanswered
 from tidegate.records.stream import Stream
-from tidegate.wire import batch as batch_codec
-from tidegate.wire.batch import Batch
+from tidegate.wire.batch import Batch, encode
+from tidegate.wire.envelope import deflated
 from tidegate_linux.http.faults import explain_error, never_sent
 from tidegate_linux.http.session import CONNECT_S, Session
 
@@ -126,8 +126,8 @@ class HttpLink:
             self._deliver(event)
 
     def _encode(self, batch: Batch) -> bytes:
-        data = batch_codec.encode(batch)
-        return batch_codec.deflated(data, _deflate) if self._settings.compress else data
+        data = encode(batch)
+        return deflated(data, _deflate) if self._settings.compress else data
 
     def _work(self) -> None:
         session = Session(self._settings)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tidegate.delivery.backoff import RETRY_QUERY, Backoff
 from tidegate.delivery.chance import Chance
-from tidegate.records.topics import shared
+from tidegate.records.filters import shared
 from tidegate_linux.mqtt.client import forget_session, is_version_5
 from tidegate_linux.mqtt.connection import Connection, ConnectionEndError
 from tidegate_linux.mqtt.faults import explain_error

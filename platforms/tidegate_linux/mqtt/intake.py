@@ -18,7 +18,8 @@ its turn: left alone, it would come again at every connection for ever.
 from tidegate.errors import ProtocolError
 from tidegate.events import Message
 from tidegate.limits import PAYLOAD_BYTES_MAX, PROPERTIES_BYTES_MAX, TOPIC_BYTES_MAX
-from tidegate.records.topics import check_topic, matches
+from tidegate.records.filters import matches
+from tidegate.records.topics import check_topic
 from tidegate_linux.mqtt.properties import pack_whole, read_properties
 
 # A message at every limit still comes through whole.

@@ -9,7 +9,7 @@ Deciding costs microseconds, so answers are remembered.
 import re
 
 from tidegate.config.settings import AccessSettings
-from tidegate.records.topics import shared
+from tidegate.records.filters import shared
 
 # 10 MB at the most; a site's clients with their usual topics fit in.
 ANSWERS_MAX = 16_384

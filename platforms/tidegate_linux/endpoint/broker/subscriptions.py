@@ -13,7 +13,7 @@ session knows its nodes: to forget a session costs its own filters, not the tree
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from tidegate.records.topics import shared
+from tidegate.records.filters import shared
 from tidegate_linux.endpoint.broker.limits import (
     MATCHES_SUBSCRIBERS_MAX,
     MATCHES_TOPIC_BYTES_MAX,

@@ -6,7 +6,8 @@ begins and ends; each refuses whatever the packet alone shows to be wrong.
 
 from typing import TYPE_CHECKING
 
-from tidegate.records.topics import check_filter, check_topic, shared
+from tidegate.records.filters import check_filter, shared
+from tidegate.records.topics import check_topic
 from tidegate_linux.endpoint.codec import properties as ids
 from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import (

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tidegate.records.topics import shared
+from tidegate.records.filters import shared
 from tidegate_linux.endpoint.broker.handling import delivering
 from tidegate_linux.endpoint.broker.limits import SUBSCRIPTIONS_BYTES_MAX
 from tidegate_linux.endpoint.broker.subscriptions import Subscription, cost_of

@@ -6,7 +6,7 @@ the subscriptions.  Where there are no rules, all clients of a listener share on
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tidegate.records.topics import FilterMap
+from tidegate.records.filters import FilterMap
 from tidegate_linux.endpoint.broker.limits import MATCHES_SUBSCRIBERS_MAX
 from tidegate_linux.endpoint.codec import reasons
 
