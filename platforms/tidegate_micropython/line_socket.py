@@ -1,0 +1,162 @@
+"""A socket that never waits of its own accord: what is written gathers, what comes gathers.
+
+Promises that one `move` takes no longer than it was given, whatever the peer does: connecting, the
+TLS handshake, sending and receiving are all parts of it.  Small writes leave in one segment: three
+a packet would cost 40 ms each by Nagle's rule and the peer's delayed acknowledgement.  Names are
+looked up by the platform, which nothing can bound; what was found is kept between connections.
+"""
+
+import errno
+import select
+import socket
+
+GATHER_BYTES = 512  # Larger writes are sent from where they lie: a batch is not copied once more.
+RECEIVE_BYTES = 256
+
+_IPPROTO_TCP, _TCP_NODELAY = 6, 1  # The same on Linux and lwIP; few ports have names for them.
+
+
+class Peer:
+    """Where a line leads: a host, a port, and the TLS context, None for none."""
+
+    def __init__(self, host, port, context=None):
+        self.host = host
+        self._port = port
+        self._context = context
+        self._addresses = []
+
+    def dial(self, moved, received_bytes_max):
+        """Return a `LineSocket` that is connecting; raise `OSError` when that fails at once."""
+        if not self._addresses:
+            found = socket.getaddrinfo(self.host, self._port, 0, socket.SOCK_STREAM)
+            self._addresses = [one for one in found if one[1] == socket.SOCK_STREAM]
+        return LineSocket(self._addresses[0], self._context, self.host, moved, received_bytes_max)
+
+    def failed(self):
+        """Try the next address next time; after the last one, look the name up again."""
+        self._addresses = self._addresses[1:]
+
+
+class LineSocket:
+    """One connection; `moved()` is called whenever bytes went or came."""
+
+    def __init__(self, address, context, host, moved, received_bytes_max):
+        self.came = bytearray()
+        self.ended = False  # The peer closed its side; what came before is in `came`.
+        self._moved = moved
+        self._room = received_bytes_max
+        self._out = []
+        self._sent = 0  # Of the first of `_out`.
+        self._tried = False
+        self._raw = self._socket = socket.socket(address[0], socket.SOCK_STREAM)
+        try:
+            self._connect(address[-1], context, host)
+        except (OSError, ValueError):
+            self.close()
+            raise
+        self._poller = select.poll()
+        self._poller.register(self._socket, select.POLLIN)
+
+    def _connect(self, address, context, host):
+        self._raw.setblocking(False)
+        try:
+            self._raw.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        except OSError:
+            pass  # A port without it: what is gathered makes up for most of it.
+        try:
+            self._raw.connect(address)
+        except OSError as error:
+            if error.errno not in (errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY):
+                raise
+        if context is not None:
+            self._socket = context.wrap_socket(
+                self._raw, server_hostname=host, do_handshake_on_connect=False
+            )
+
+    def interest(self):
+        """Return the socket and what to wait for, as `select.poll.register` takes them."""
+        return self._socket, select.POLLIN | (select.POLLOUT if self._out else 0)
+
+    def is_connected(self):
+        """Tell whether TCP is there, without waiting; raise `OSError` when it will not be."""
+        self._poller.modify(self._socket, select.POLLOUT)
+        for _, state in self._poller.ipoll(0):
+            if state & (select.POLLERR | select.POLLHUP):
+                raise OSError(errno.ECONNREFUSED)
+            return True
+        return False
+
+    def write(self, data):
+        """Have `data` sent by the next moves; it must stay as it is if it is long."""
+        if len(data) > GATHER_BYTES:
+            self._out.append(data)
+            return
+        last = self._out[-1] if self._out else b""
+        # What TLS has seen once must come again as it was.
+        is_open = isinstance(last, bytearray) and not (self._tried and len(self._out) == 1)
+        if is_open and len(last) + len(data) <= GATHER_BYTES:
+            last.extend(data)
+        else:
+            self._out.append(bytearray(data))
+
+    def is_drained(self):
+        """Tell whether all that was written is on its way."""
+        return not self._out
+
+    def move(self, wait_ms=0):
+        """Send and take in what goes, waiting no longer; return whether anything did.
+
+        Raises `OSError` when the line is broken, after all that came over it was taken in.
+        """
+        moved = False
+        self._poller.modify(*self.interest())
+        for _, state in self._poller.ipoll(wait_ms):
+            if state & ~select.POLLOUT:
+                moved = self._receive()
+            if state & select.POLLOUT and not moved:
+                moved = self._send()
+        if moved:
+            self._moved()
+        return moved
+
+    def _receive(self):
+        size = min(RECEIVE_BYTES, self._room - len(self.came))
+        if size <= 0:
+            return False
+        try:
+            # `read` goes on until it has all: an error behind the last bytes would cost them.
+            data = self._raw.recv(size) if self._socket is self._raw else self._socket.read(size)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+            return False
+        if data is None:
+            return False
+        self.ended = not data
+        self.came.extend(data)
+        return bool(data)
+
+    def _send(self):
+        head = self._out[0]
+        self._tried = True
+        size = self._socket.write(memoryview(head)[self._sent :])
+        if size is None:
+            return False
+        self._sent += size
+        if self._sent == len(head):
+            self._out.pop(0)
+            self._sent = 0
+            self._tried = False
+        return True
+
+    def take(self, size):
+        """Return the first `size` bytes of what came."""
+        data = bytes(memoryview(self.came)[:size])
+        self.came[:size] = b""
+        return data
+
+    def close(self):
+        """Let go of the connection."""
+        self._out = []
+        self._socket.close()
+        self._raw.close()

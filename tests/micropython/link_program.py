@@ -1,0 +1,103 @@
+"""One link of a node, on MicroPython, driven from standard input: `micropython link_program.py`.
+
+The first line says which link, every further one what to do with it, as JSON: see `Driver`.  Each
+is answered with one line of JSON.  `link_process.py` is the other side.
+"""
+
+import json
+import ssl
+import sys
+import time
+
+from samples import STREAM, batch_of, record, span_of
+from tidegate.delivery.chance import Chance
+from tidegate.events import Answered
+from tidegate.records.record import fold
+from tidegate_micropython.line_socket import Peer
+from tidegate_micropython.mqtt_link import MqttLink
+
+
+class Driver:
+    """Carries out commands on a link."""
+
+    def __init__(self, kind, host, port, options):
+        self.events = []
+        self.moved = 0
+        self.link = self.make(kind, host, port, options)
+        self.link.start(self.events.append)
+
+    def make(self, kind, host, port, options):
+        context = None
+        if "authority" in options:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cafile=options.pop("authority"))
+        peer = Peer(host, port, context)
+        login = options.pop("login", ["node", None, None])
+        options["moved"] = self.count_move
+        return MqttLink(peer, login, STREAM.node, Chance(1), **options)
+
+    def count_move(self):
+        self.moved += 1
+
+    def query(self, token, at=0):
+        """Ask for the standing."""
+        self.link.query(token, STREAM, at)
+
+    def send(self, token, first, last):
+        """Send a batch of the samples, each of which goes on from the one before."""
+        before = 0
+        for number in range(1, first):
+            before = fold(before, record(number, 9 if number > 6 else 7))
+        self.link.send(token, batch_of(span_of(first, last, hash_before=before)))
+
+    def run(self, ms, count):
+        """Poll until so many events came, or so much time has passed; return what came.
+
+        Waits for the sockets as a shell does, and no longer than the link says.
+        """
+        end_ms = time.ticks_add(time.ticks_ms(), ms)
+        longest_ms = 0
+        while len(self.events) < count and time.ticks_diff(end_ms, time.ticks_ms()) > 0:
+            begun_ms = time.ticks_ms()
+            self.link.poll(begun_ms)
+            longest_ms = max(longest_ms, time.ticks_diff(time.ticks_ms(), begun_ms))
+            if len(self.events) < count:
+                self.wait(time.ticks_diff(end_ms, time.ticks_ms()))
+        came, self.events[:] = [shown(event) for event in self.events], []
+        return {"events": came, "longest_ms": longest_ms, "moved": self.moved}
+
+    def wait(self, left_ms):
+        now_ms = time.ticks_ms()
+        due_ms = self.link.deadline_ms(now_ms)
+        if due_ms is not None:
+            left_ms = min(left_ms, max(0, due_ms - now_ms))
+        poller = __import__("select").poll()
+        for socket, flags in self.link.interests():
+            poller.register(socket, flags)
+        poller.poll(max(0, left_ms))
+
+    def close(self):
+        """Close the link."""
+        self.link.close()
+
+
+def shown(event):
+    """Return an event as a list; an `Unanswered` has no status."""
+    if isinstance(event, Answered):
+        return [event.token, event.status, event.fields, event.retry_after, event.sent_bytes]
+    return [event.token, None, event.reason, None, event.sent_bytes]
+
+
+def main():
+    driver = Driver(*json.loads(sys.stdin.readline()))
+    print("{}")
+    while True:
+        line = sys.stdin.readline()
+        if not line:
+            return
+        name, arguments = json.loads(line)
+        print(json.dumps(getattr(driver, name)(*arguments)))
+
+
+main()
