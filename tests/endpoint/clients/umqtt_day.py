@@ -28,9 +28,10 @@ def encryption():
         return {}
     import ssl
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = ssl.CERT_NONE
-    return {"ssl": context}
+    sys.modules["ussl"] = (
+        ssl  # The name by which umqtt 1.3 asks for it.
+    )
+    return {"ssl": True, "ssl_params": {"cert_reqs": ssl.CERT_NONE}}
 
 
 def next_message(client):
