@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,10 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from tidegate_hub.answers import RETRY_AFTER_S, Answer, refusal
 from tidegate_hub.body import Budget, RefusedBodyError, announced_bytes, drain, read_body
 from tidegate_hub.metrics import Metrics
 from tidegate_hub.rate import Bucket
-from tidegate_hub.receiver import RETRY_AFTER_S, Answer, Receiver, refusal
 from tidegate_hub.tokens import TokenBook
 
 THREADS = 4  # SQLite uses one at a time; PostgreSQL waits in one while another decodes.
@@ -37,6 +37,19 @@ class Limits(NamedTuple):
     requests_per_s: int
 
 
+class Receiving(Protocol):
+    """What answers: the hub's `Receiver`, or a gateway's for its nodes."""
+
+    def receive(self, name: str, owner: str, body: bytes) -> Answer:
+        """Apply a batch."""
+
+    def standing(self, name: str, owner: str, at_text: str) -> Answer:
+        """Tell where a stream stands."""
+
+    def check(self) -> Answer:
+        """Tell whether it can work."""
+
+
 class Refused(Exception):  # noqa: N818 - it ends a request, not the program.
     """Carry an answer out of the checks that come before a handler's own work."""
 
@@ -48,12 +61,12 @@ class Refused(Exception):  # noqa: N818 - it ends a request, not the program.
 class Hub:
     """The handlers of the routes, and what they share.
 
-    `receiver` has the methods of `Receiver`.  `close` waits for what the threads still do.
+    `close` waits for what the threads still do.
     """
 
     def __init__(
         self,
-        receiver: Receiver,
+        receiver: Receiving,
         tokens: TokenBook,
         limits: Limits,
         metrics: Metrics,

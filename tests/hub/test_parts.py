@@ -7,11 +7,11 @@ import threading
 import pytest
 from starlette.requests import Request
 
+from tidegate_hub.answers import Answer
 from tidegate_hub.app import Hub, Limits
 from tidegate_hub.body import Budget, RefusedBodyError, read_body
 from tidegate_hub.metrics import Metrics
 from tidegate_hub.rate import BURST_S, Bucket
-from tidegate_hub.receiver import Answer
 from tidegate_hub.tokens import TokenBook, parse_token_hash, token_digest
 
 

@@ -10,8 +10,9 @@ from fixtures.batches import Node, raw_deflate
 from fixtures.hub import query
 from tidegate.limits import BATCH_BYTES_MAX
 from tidegate.wire.envelope import DEFLATED, ENVELOPE_BYTES, MAGIC, VERSION
+from tidegate_hub.answers import inflate
 from tidegate_hub.metrics import Metrics
-from tidegate_hub.receiver import Receiver, inflate
+from tidegate_hub.receiver import Receiver
 from tidegate_hub.store import open_store
 
 NOW_MS = 1_795_000_000_000

@@ -17,7 +17,7 @@ from tidegate.events import Answered, Unanswered
 from tidegate.records.span import Span
 from tidegate.wire.batch import Batch
 from tidegate.wire.decoder import decode
-from tidegate_hub.receiver import inflate
+from tidegate_hub.answers import inflate
 from tidegate_linux.http.link import HttpLink
 
 NODE = Node(records=50)
