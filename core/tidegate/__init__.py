@@ -6,17 +6,17 @@ and MicroPython and imports nothing outside itself but `struct`, `binascii` and 
 What is where:
 
 - `engine`: runs a gateway on its `ports`; `events` go in, `effects` come out
-- `gateway`: composes the packages below into one state machine
+- `gateway`: composes the packages below into one state machine; `composition`: makes one for a site
 - `config`: every configuration key described once (`gateway_schema`, `endpoint_schema`,
   `hub_schema`), read into `settings` by `gateway_reader`, `hub_reader`, `sources`, `reader`,
   `rules`, `schema`, `checks`, `secret`, `url`, `words`, `advice`
 - `records`: what is admitted, under which name, and when it was captured: `record`, `span`,
-  `stream`, `clock`, `topics`, `filters`, `text`
+  `stream`, `origin`, `clock`, `topics`, `filters`, `text`
 - `store`: what becomes a record, the balance, and what must go when it is full: `admission`,
-  `lane`, `room`; the port of the durable `journal`, and its bytes on flash: `frame`, `entry`,
-  `segment`
+  `samples`, `lane`, `room`; the port of the durable `journal`, and its bytes on flash: `frame`,
+  `entry`, `segment`
 - `delivery`: what is sent when: `uplink`, `sender`, `fork`, `line`, `pace`, `answer`, `moment`; and
-  when not: `backoff`, `http_date`, `schedule`, `chance`
+  when not: `backoff`, `retry_after`, `http_date`, `schedule`, `chance`
 - `wire`: what travels: `batch` in an `envelope`, made of `parts`; how a receiver reads it:
   `opener`, `decoder`; its memory and its word: `ledger`, `reply`; how a sender reads that:
   `receipt`

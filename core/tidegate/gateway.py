@@ -9,9 +9,7 @@ refuses, they are thrown away with all that rests on them, and rebuilt from what
 recovers; sources stay away until then, so that whatever was not acknowledged comes again.
 """
 
-from tidegate.delivery.line import Line
 from tidegate.delivery.moment import Moment
-from tidegate.delivery.schedule import Schedule, Window
 from tidegate.delivery.uplink import Uplink
 from tidegate.effects import Append, Pause, Report, Resume, Seek, Sync
 from tidegate.events import (
@@ -27,22 +25,24 @@ from tidegate.events import (
     Stored,
     Unanswered,
 )
-from tidegate.records.clock import Clock
-from tidegate.records.filters import FilterMap
-from tidegate.store.admission import DEFAULT_LANE, Admission
+from tidegate.records.clock import BOOTS_MAX, Clock
 from tidegate.store.journal import OVERFLOW, TOO_LARGE, Booted, Noted, Spent
-from tidegate.store.lane import Lane
+from tidegate.store.lane import DEFAULT_LANE, Lane
 from tidegate.store.room import BLOCK, DROP_NEWEST, DROP_OLDEST, KEEP_RECORDS, Room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tidegate.config.settings import GatewaySettings, UplinkSettings
+    from tidegate.config.settings import GatewaySettings
     from tidegate.delivery.chance import Chance
+    from tidegate.delivery.line import Line
     from tidegate.effects import Effect
     from tidegate.events import Event
+    from tidegate.store.admission import Admission
     from tidegate.store.journal import Entry, JournalState
+    from tidegate.store.samples import Samples
 
 LISTEN = "listen"  # The name of the one source behind all listeners of our own endpoint.
+NODES = "nodes"  # The name of the one source that takes batches of nodes.
 REMEASURE_MS = 1000  # While sources are shut out no commit measures the room: the clock does.
 
 
@@ -50,7 +50,10 @@ class Gateway:
     """Composes admission, lanes, room, clock and uplink of one node.
 
     `sources` are the names of its sources, `boot_identity` that of the running boot, `chance` is
-    seeded by the platform.  It is of use from the first `Recovered` on.
+    seeded by the platform; `line` is None where nothing is uplinked; `boots_max` bounds the boots
+    whose wall time is remembered.  It is of use from the first `Recovered` on.
+
+    `composition` makes one for a site, with all parts that a configuration may ask for.
     """
 
     def __init__(
@@ -59,28 +62,27 @@ class Gateway:
         sources: "list[str]",
         boot_identity: str,
         chance: "Chance",
+        admission: "Admission | Samples",
+        line: "Line | None",
+        boots_max: int = BOOTS_MAX,
     ) -> None:
         self.node = ""
         self.lanes: list[Lane] = []
         self.uplink: Uplink | None = None
-        self.clock = Clock([], boot_identity)
+        self.clock = Clock([], boot_identity, boots_max)
         self.room = Room(settings.journal)
         self.shut_reason = ""  # Why sources are kept away, or "".
         self._full = False
         self._has_account = False
         self._sources = sources
         self._boot_identity = boot_identity
+        self._boots_max = boots_max
         self._chance = chance
         self._lane_names = lane_names(settings)
         self._urgent = [lane.name for lane in settings.lanes if lane.urgent]
         self._uplink_settings = settings.uplink
-        self._line = None if settings.uplink is None else _line(settings.uplink, chance)
-        self._admission = Admission(
-            FilterMap(_lane_filters(settings)),
-            [one.message_id.encode() for one in settings.sources + settings.listeners],
-            # What a device retains at our own endpoint is new each time that it comes.
-            {source for source in sources if source != LISTEN},
-        )
+        self._line = line
+        self._admission = admission
         self._remeasure_at_ms: int | None = None
         # By source: the latest connection that brought something, and the latest of which something
         # was not stored.
@@ -145,7 +147,7 @@ class Gateway:
         # A lane that is configured no longer still has to get rid of what it holds, last of all.
         states = sorted(state.lanes, key=lambda lane: (order.get(lane.lane, len(order)), lane.lane))
         self.lanes = [Lane(lane_state) for lane_state in states]
-        self.clock = Clock(state.boots, self._boot_identity)
+        self.clock = Clock(state.boots, self._boot_identity, self._boots_max)
         self._admission.restore(state.recent)
         if self._line is not None and self._uplink_settings is not None:
             if not self._has_account:
@@ -301,10 +303,10 @@ class Gateway:
 
     def _spent(self) -> "list[Effect]":
         """Keep what was sent in vain as well: it is paid for, and a restart must not forget it."""
-        if self._line is None or not self._line.schedule.has_budget:
+        account = None if self._line is None else self._line.schedule.state()
+        if self._line is None or account is None or not self._line.schedule.has_budget:
             return []
-        day, sent_bytes = self._line.schedule.state()
-        return [Append([Spent(day, sent_bytes)]), Sync()]
+        return [Append([Spent(*account)]), Sync()]
 
     def _remeasured(self, now_ms: int) -> "list[Effect]":
         if self._remeasure_at_ms is None or now_ms < self._remeasure_at_ms:
@@ -323,16 +325,3 @@ def lane_names(settings: "GatewaySettings") -> "list[str]":
     if DEFAULT_LANE not in names:
         names.append(DEFAULT_LANE)
     return names
-
-
-def _lane_filters(settings: "GatewaySettings") -> "list[tuple[bytes, str]]":
-    return [(topic.encode(), lane.name) for lane in settings.lanes for topic in lane.topics]
-
-
-def _line(settings: "UplinkSettings", chance: "Chance") -> Line:
-    schedule = Schedule(
-        [Window(start, end) for start, end in settings.windows],
-        settings.bytes_per_day or None,
-        settings.windows_utc_offset_minutes,
-    )
-    return Line(settings.retry_max_s * 1000, schedule, chance)

@@ -22,10 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from tidegate.composition import compose
 from tidegate.config.settings import GatewaySettings
 from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
-from tidegate.gateway import Gateway, lane_names
+from tidegate.gateway import lane_names
 from tidegate.version import VERSION
 from tidegate_linux.clock import boot_identity, now_ms, read_clock
 from tidegate_linux.endpoint.source import EndpointSource
@@ -77,7 +78,7 @@ class Shell:
         lanes = lane_names(settings)
         chance = Chance(int.from_bytes(os.urandom(8), "little"))
         names = [source.name for source in sources]
-        gateway = Gateway(settings, names, boot_identity(), chance)
+        gateway = compose(settings, names, boot_identity(), chance)
         link = None if settings.uplink is None else HttpLink(settings.uplink, len(lanes))
         self._engine = Engine(gateway, self._open_journal, sources, link, observer)
         self._survey = Survey(

@@ -24,9 +24,9 @@ from bench import telemetry  # noqa: E402 - found by the path above.
 from tidegate.events import Arrived  # noqa: E402
 from tidegate.records.clock import SYNCHRONISED, Clock  # noqa: E402
 from tidegate.records.filters import FilterMap  # noqa: E402
-from tidegate.store.admission import DEFAULT_LANE, Admission  # noqa: E402
+from tidegate.store.admission import Admission  # noqa: E402
 from tidegate.store.journal import Booted  # noqa: E402
-from tidegate.store.lane import Lane  # noqa: E402
+from tidegate.store.lane import DEFAULT_LANE, Lane  # noqa: E402
 from tidegate.wire import batch, envelope  # noqa: E402
 from tidegate.wire.batch import Batch  # noqa: E402
 from tidegate_hub.metrics import Metrics  # noqa: E402

@@ -2,14 +2,15 @@
 
 from builders import BOOT_IDENTITY, chance, gateway_settings
 from scripted import Medium
+from tidegate.composition import compose
 from tidegate.effects import Append
 from tidegate.events import Recovered
-from tidegate.gateway import Gateway, lane_names
+from tidegate.gateway import lane_names
 
 
 def gateway(tree=None, medium=None, sources=("source",), identity=BOOT_IDENTITY):
     """Return a gateway that has recovered what `medium` holds, and did all it wanted to."""
-    one = Gateway(gateway_settings(tree), list(sources), identity, chance())
+    one = compose(gateway_settings(tree), list(sources), identity, chance())
     medium = medium or Medium(lane_names(gateway_settings(tree)))
     settle(one, Recovered(medium.state()), medium)
     return one, medium

@@ -10,6 +10,7 @@ from scripted import Medium, ScriptedLink
 from scripted_hub import ScriptedHub
 from tidegate.delivery.line import Line
 from tidegate.delivery.moment import Moment
+from tidegate.delivery.retry_after import parse_retry_after
 from tidegate.delivery.schedule import Schedule
 from tidegate.delivery.uplink import Uplink
 from tidegate.effects import Append, Fetch, Locate, Query, Send, Sync
@@ -41,7 +42,7 @@ class Rig:
         self.lanes = [Lane(state) for state in self.journal.recover().lanes]
         self.lane = self.lanes[0]
         draw = chance(self.chance_seed)
-        self.line = Line(self.settings.retry_max_s * 1000, self.schedule, draw)
+        self.line = Line(self.settings.retry_max_s * 1000, self.schedule, draw, parse_retry_after)
         self.uplink = Uplink(NODE, self.lanes, self.urgent, self.line, self.settings, draw)
         self.sender = self.uplink.senders[0]
         self.link = ScriptedLink(self.log)

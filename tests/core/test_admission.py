@@ -5,7 +5,8 @@ from tidegate.effects import Acknowledge
 from tidegate.limits import PAYLOAD_BYTES_MAX
 from tidegate.records.filters import FilterMap
 from tidegate.records.record import RETAIN, Record, pack_properties
-from tidegate.store.admission import DEFAULT_LANE, Admission
+from tidegate.store.admission import Admission
+from tidegate.store.lane import DEFAULT_LANE
 
 LANES = [(b"+/alarm", "alarm"), (b"+/alarm/#", "never"), (b"low/#", "low")]
 

@@ -3,11 +3,12 @@
 from builders import BOOT_IDENTITY, arrived, chance, gateway_settings, message
 from scripted import Medium, ScriptedLink, ScriptedObserver, ScriptedSource
 from scripted_hub import ScriptedHub
+from tidegate.composition import compose
 from tidegate.delivery.sender import IDLE_ASK_MS
 from tidegate.engine import REOPEN_MS_MAX, REOPEN_MS_MIN, Engine
 from tidegate.errors import STORAGE_FULL
 from tidegate.events import Answered, Sought, Unanswered
-from tidegate.gateway import Gateway, lane_names
+from tidegate.gateway import lane_names
 
 
 class Shell:
@@ -20,7 +21,7 @@ class Shell:
         self.sources = [ScriptedSource(self.log, name) for name in sources]
         self.link = None if settings.uplink is None else ScriptedLink(self.log)
         self.hub = ScriptedHub()
-        gateway = Gateway(settings, list(sources), BOOT_IDENTITY, chance())
+        gateway = compose(settings, list(sources), BOOT_IDENTITY, chance())
         observer = ScriptedObserver(self.log)
         self.engine = Engine(gateway, self.medium.open, self.sources, self.link, observer)
         self.gateway = gateway

@@ -8,10 +8,11 @@ same instants.
 from builders import BOOT_IDENTITY, NOON_MS, arrived, chance, gateway_settings, message
 from scripted import Medium, ScriptedLink, ScriptedObserver, ScriptedSource
 from scripted_hub import ScriptedHub
+from tidegate.composition import compose
 from tidegate.delivery.sender import IDLE_ASK_MS
 from tidegate.engine import Engine
 from tidegate.events import Answered, ClockRead, Unanswered
-from tidegate.gateway import Gateway, lane_names
+from tidegate.gateway import lane_names
 from tidegate.records.clock import SYNCHRONISED
 
 LANES = [
@@ -44,7 +45,7 @@ class World:
         self.link = ScriptedLink(self.log)
         self.source = ScriptedSource(self.log)
         self.hub = ScriptedHub()
-        self.gateway = Gateway(settings, ["source"], BOOT_IDENTITY, chance())
+        self.gateway = compose(settings, ["source"], BOOT_IDENTITY, chance())
         observer = ScriptedObserver(self.log)
         self.engine = Engine(self.gateway, self.medium.open, [self.source], self.link, observer)
         self.latency_ms = latency_ms

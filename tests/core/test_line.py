@@ -13,8 +13,10 @@ from tidegate.delivery.line import (
     STARTUP_ATTEMPTS,
     UP,
     WAITING,
+    AlwaysOpen,
     Line,
 )
+from tidegate.delivery.retry_after import parse_retry_after
 from tidegate.delivery.schedule import Schedule, parse_windows
 
 HOUR_MS = 3_600_000
@@ -22,7 +24,8 @@ DAY_MS = 24 * HOUR_MS
 
 
 def line(windows=(), budget=None, retry_ms_max=5000, seed=1):
-    return Line(retry_ms_max, Schedule(parse_windows(windows), budget), chance(seed))
+    schedule = Schedule(parse_windows(windows), budget)
+    return Line(retry_ms_max, schedule, chance(seed), parse_retry_after)
 
 
 def room(one, now_ms, wall_ms=None, urgent=False, wanted=1000):
@@ -281,3 +284,21 @@ def test_a_target_that_stays_away_is_an_outage_and_no_start_any_more():
         delays.append(retry_at_ms - now_ms)
         now_ms = retry_at_ms
     assert max(delays[:STARTUP_ATTEMPTS]) <= RETRY_STARTUP.delay_ms_max < max(delays)
+
+
+def test_a_line_without_windows_and_budget_keeps_no_account():
+    one = Line(5000, AlwaysOpen(), chance())
+    assert room(one, 0, wanted=10**9) == 10**9
+    one.spent(0, None, 10**12)
+    assert room(one, 1, NOON_MS) == 1000
+    assert one.open_at_ms(7, NOON_MS, False) == 7
+    one.schedule.restore(20_000, 5)
+    assert one.schedule.state() is None
+
+
+def test_a_line_by_itself_reads_seconds_only():
+    one = Line(5000, AlwaysOpen(), chance())
+    one.failed(0, NOON_MS, "status 503", "Thu, 01 Jan 2026 13:00:00 GMT")
+    assert one.not_before_ms == 0
+    one.failed(0, NOON_MS, "status 503", "60")
+    assert one.not_before_ms >= 60_000

@@ -16,7 +16,8 @@ from tidegate.config.reading.gateway_reader import read_gateway
 from tidegate.config.reading.hub_reader import read_hub
 from tidegate.config.schema import SettingsError
 from tidegate.config.url import parse_url
-from tidegate.delivery.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN, parse_retry_after
+from tidegate.delivery.backoff import RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN
+from tidegate.delivery.retry_after import parse_retry_after
 from tidegate.errors import ProtocolError
 from tidegate.records import filters, topics
 from tidegate.records.record import pack_properties, unpack_properties

@@ -6,8 +6,9 @@ import pytest
 
 from builders import BOOT_IDENTITY, arrived, chance, gateway_settings, message
 from scripted import ScriptedLink, ScriptedObserver, ScriptedSource
+from tidegate.composition import compose
 from tidegate.engine import Engine
-from tidegate.gateway import Gateway, lane_names
+from tidegate.gateway import lane_names
 from tidegate_linux.config import LIMIT_BYTES_MIN
 from tidegate_linux.inbox import BYTES_MAX
 from tidegate_linux.journal.folder import BALLAST_BYTES_MAX
@@ -25,7 +26,7 @@ class Offline:
         settings = gateway_settings(tree)
         self.log = []
         self.peak_bytes = self.now_ms = 0
-        gateway = Gateway(settings, ["source"], BOOT_IDENTITY, chance())
+        gateway = compose(settings, ["source"], BOOT_IDENTITY, chance())
         self.engine = Engine(
             gateway,
             lambda: open_journal(folder, lane_names(settings), limit_bytes=LIMIT_BYTES_MIN),

@@ -8,11 +8,12 @@ import queue
 from pathlib import Path
 
 from fixtures.hub import TOKEN
+from tidegate.composition import compose
 from tidegate.config.reading.gateway_reader import read_gateway
 from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.events import Arrived, Message
-from tidegate.gateway import Gateway, lane_names
+from tidegate.gateway import lane_names
 from tidegate_linux.http.link import HttpLink
 from tidegate_linux.journal.sqlite import open_journal
 
@@ -36,7 +37,7 @@ class Node:
         self.now_ms = 1000
         self._answers: queue.SimpleQueue = queue.SimpleQueue()
         self._link = CountedLink(HttpLink(settings.uplink))
-        self._gateway = Gateway(settings, ["source-1"], BOOT_IDENTITY, Chance(seed))
+        self._gateway = compose(settings, ["source-1"], BOOT_IDENTITY, Chance(seed))
         self._engine = Engine(
             self._gateway,
             lambda: open_journal(

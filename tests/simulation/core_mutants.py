@@ -3,8 +3,8 @@
 Each does in a few lines what a hasty change could do.  `mutants` plants them.
 """
 
+from tidegate import composition
 from tidegate.delivery import answer
-from tidegate.delivery import line as line_module
 from tidegate.delivery.line import Line
 from tidegate.delivery.pace import Pace
 from tidegate.delivery.sender import ASKING, FLYING, PLACING, READY, SEEKING, Sender
@@ -347,7 +347,7 @@ CORE_MUTANTS = (
     ("ignores a failing effect", Engine, "_handle", _ignores_a_failing_effect),
     ("lets late messages overtake", Gateway, "_in_turn", _lets_late_messages_overtake),
     ("takes late answers", Uplink, "_waiting_for", _takes_late_answers),
-    ("ignores Retry-After", line_module, "parse_retry_after", _ignores_retry_after),
+    ("ignores Retry-After", composition, "parse_retry_after", _ignores_retry_after),
     ("ignores an overheard Retry-After", Line, "overheard", _does_nothing),
     ("forgets that a batch was too large", Pace, "too_large", _does_nothing),
     ("waits for a lost probe", Line, "restart", _does_nothing),

@@ -13,11 +13,11 @@ from simulation.plan import Plan
 from simulation.receiver import Receiver
 from simulation.source import SimSource
 from simulation.world import World
+from tidegate.composition import compose
 from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.errors import STORAGE_IO, StorageError
 from tidegate.events import ClockRead
-from tidegate.gateway import Gateway
 from tidegate.records.clock import SET, SYNCHRONISED, UNKNOWN
 
 TYPE_CHECKING = False
@@ -117,7 +117,7 @@ class Process:
             for index, broker in enumerate(node.brokers)
         ]
         self._link = SimLink(self.world, self, node.receiver, node.line, self.plan)
-        self.gateway = Gateway(
+        self.gateway = compose(
             self.plan.settings,
             [source.name for source in self.sources],
             node.boot_identity,

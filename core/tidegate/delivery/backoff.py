@@ -1,12 +1,10 @@
-"""When to try again: delays after failures, what `Retry-After` asks for, and a circuit breaker.
+"""When to try again: delays after failures, what a peer asks for, and a circuit breaker.
 
 All times are milliseconds; `now_ms` is the monotonic clock, which no step of the wall clock moves.
 Nothing here waits: every answer is an instant at which the caller may go on.
 """
 
 from collections import namedtuple
-
-from tidegate.delivery.http_date import parse_http_date
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class Backoff:
     def failed(self, now_ms: int, asked_ms: int = 0) -> "int | None":
         """Count a failure; return when to try again, or None when the attempts are used up.
 
-        `asked_ms` is the delay that the peer asked for (`parse_retry_after`), 0 for none.  The
+        `asked_ms` is the delay that the peer asked for (`parse_seconds`), 0 for none.  The
         jitter comes on top of it, because others were told the same.
         """
         retry = self._retry
@@ -152,22 +150,20 @@ class Breaker:
         self._failures = 0
 
 
-def parse_retry_after(value: str, wall_now_ms: "int | None") -> "int | None":
-    """Return the delay in ms that a `Retry-After` field asks for (RFC 9110 §10.2.3), clamped.
+def parse_seconds(value: str, _wall_now_ms: "int | None") -> "int | None":
+    """Return the delay in ms that a `Retry-After` of seconds asks for, clamped; else None.
 
-    None when it says nothing usable: when it is neither seconds nor a date, and when it is a date
-    and our own wall clock is not known (`wall_now_ms` None).
+    Enough where only a Tidegate answers; `retry_after` reads dates as well, for which it needs the
+    wall clock.
     """
     text = value.strip(" \t")
     if not 0 < len(text) <= _RETRY_AFTER_LENGTH_MAX:
         return None
     if all(digit in "0123456789" for digit in text):
-        return _clamp_ms(int(text) * 1000)
-    if wall_now_ms is None:
-        return None
-    instant_ms = parse_http_date(text, wall_now_ms)
-    return None if instant_ms is None else _clamp_ms(instant_ms - wall_now_ms)
+        return clamped_ms(int(text) * 1000)
+    return None
 
 
-def _clamp_ms(delay_ms: int) -> int:
+def clamped_ms(delay_ms: int) -> int:
+    """Return the delay that is kept where a peer asked for `delay_ms`."""
     return min(max(delay_ms, RETRY_AFTER_MS_MIN), RETRY_AFTER_MS_MAX)

@@ -13,12 +13,14 @@ from tidegate.delivery.backoff import (
     Backoff,
     Breaker,
     Retry,
-    parse_retry_after,
+    parse_seconds,
 )
 from tidegate.effects import Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidegate.delivery.chance import Chance
     from tidegate.delivery.schedule import Schedule
     from tidegate.effects import Effect
@@ -38,10 +40,42 @@ RETRY_HELD = Retry("held", 5_000, 60_000, None)  # A person mends it: soon notic
 OUT_OF_SCHEDULE = "outside the upload windows, or the day's bytes are spent"
 
 
-class Line:
-    """State shared by the streams to one target."""
+class AlwaysOpen:
+    """The schedule of a line without windows and budget: says yes to all, and keeps no account."""
 
-    def __init__(self, retry_ms_max: int, schedule: "Schedule", chance: "Chance") -> None:
+    has_budget = False
+
+    def restore(self, day: int, spent_bytes: int) -> None:
+        """Leave an account that was kept earlier alone."""
+
+    def state(self) -> None:
+        """Return no account."""
+
+    def spent(self, wall_ms: "int | None", now_ms: int, bytes_sent: int) -> None:
+        """Count nothing."""
+
+    def next_open_ms(self, wall_ms: "int | None", now_ms: int) -> int:
+        """Return in how many ms anything may go: now."""
+        return 0
+
+    def room_bytes(self, wall_ms: "int | None", now_ms: int) -> None:
+        """Return no bound."""
+
+
+class Line:
+    """State shared by the streams to one target.
+
+    `parse_retry_after(value, wall_ms)` returns the delay in ms that the target's `Retry-After` asks
+    for, or None.
+    """
+
+    def __init__(
+        self,
+        retry_ms_max: int,
+        schedule: "Schedule | AlwaysOpen",
+        chance: "Chance",
+        parse_retry_after: "Callable[[str, int | None], int | None]" = parse_seconds,
+    ) -> None:
         self.schedule = schedule
         self.state = CONNECTING
         self.since_ms = 0
@@ -50,6 +84,7 @@ class Line:
         delay_ms_min = min(RETRY_RUNNING.delay_ms_min, retry_ms_max)
         self._running = Retry("running", delay_ms_min, retry_ms_max, None)
         self._chance = chance
+        self._parse_retry_after = parse_retry_after
         self._backoff = Backoff(RETRY_STARTUP, chance)
         self._held_backoff = Backoff(RETRY_HELD, chance)
         self._breaker = Breaker(BREAKER_FAILURES, PROBE_MS_MAX)
@@ -117,7 +152,7 @@ class Line:
         self, now_ms: int, wall_ms: "int | None", reason: str, retry_after: "str | None"
     ) -> int:
         """Take note of an outage; return when to try again."""
-        asked_ms = 0 if retry_after is None else parse_retry_after(retry_after, wall_ms) or 0
+        asked_ms = 0 if retry_after is None else self._parse_retry_after(retry_after, wall_ms) or 0
         if self._is_starting and self._backoff.attempts >= STARTUP_ATTEMPTS:
             self._end_start()
         retry_at_ms = self._backoff.failed(now_ms, asked_ms)
@@ -143,7 +178,7 @@ class Line:
         """Take note of an answer that nobody waits for any more: of what it asks of all of us."""
         if answer.retry_after is None or judge(answer.status, answer.fields, False) != LATER:
             return
-        asked_ms = parse_retry_after(answer.retry_after, wall_ms)
+        asked_ms = self._parse_retry_after(answer.retry_after, wall_ms)
         if asked_ms is not None:
             self.not_before_ms = max(self.not_before_ms, now_ms + asked_ms)
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tidegate.effects import Effect
     from tidegate.events import Answered, Unanswered
     from tidegate.records.span import Span
+    from tidegate.store.journal import Entry
     from tidegate.store.lane import Lane
     from tidegate.wire.receipt import Standing
 
@@ -121,13 +122,10 @@ class Sender:
             return None
         if self._waiting_since_ms is None:
             return None if self._line.schedule.has_budget else self._heard_ms + IDLE_ASK_MS
-        is_full = (
-            self.lane.last - self.next + 1 >= self._pace.records
-            or self.lane.held_bytes >= self._pace.bytes
-        )
-        if is_full or self._suspects:
-            return self._waiting_since_ms
-        return self._waiting_since_ms + self._batch_age_ms
+        waiting = self.lane.last - self.next + 1
+        is_full = waiting >= self._pace.records or self.lane.held_bytes >= self._pace.bytes
+        age_ms = 0 if is_full or self._suspects else self._batch_age_ms
+        return self._waiting_since_ms + age_ms
 
     @property
     def flying_last(self) -> int:
@@ -258,9 +256,11 @@ class Sender:
         self.next = through + 1
         if through <= self.lane.through:
             return []
-        released = self.lane.release(through, held_bytes)
-        day, sent_bytes = self._line.schedule.state()
-        return [Append([released, Spent(day, sent_bytes)]), Sync()]
+        entries: list[Entry] = [self.lane.release(through, held_bytes)]
+        account = self._line.schedule.state()
+        if account is not None:
+            entries.append(Spent(*account))
+        return [Append(entries), Sync()]
 
     def _take_standing(self, answer: "Answered", moment: "Moment") -> "list[Effect]":
         standing = read_standing(self.lane.stream(self._node), answer.fields)

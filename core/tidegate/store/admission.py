@@ -3,16 +3,18 @@
 A message is left out, though acknowledged, where it is known already: a copy of one whose producer
 named it (`Message.identity`), or a retained message that only repeats the topic's known state.
 Without an identity a re-sent message cannot be told from an equal new one [MQTT-4.3.2-2]; it is
-admitted, because a duplicate is better than a loss.
+admitted, because a duplicate is better than a loss.  `samples` is for who needs none of this.
 """
 
 from binascii import crc32
-from collections import deque, namedtuple
+from collections import deque
 
 from tidegate.effects import Acknowledge, Refuse
 from tidegate.errors import ProtocolError
 from tidegate.limits import PAYLOAD_BYTES_MAX
 from tidegate.records.record import RETAIN, Record, make_record, unpack_properties
+from tidegate.store.lane import DEFAULT_LANE
+from tidegate.store.samples import Sorted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,22 +24,9 @@ if TYPE_CHECKING:
 # A broker sends again what was not acknowledged: at most its window for one client, commonly 20 to
 # 1,000.  Every identity costs about 150 bytes.
 RECENT_MAX = 4096
-DEFAULT_LANE = "main"  # Takes every topic that no lane of the configuration names.
 # A retained message comes again at a new subscription, once a topic.  Past this many topics the
 # oldest state is forgotten and may be admitted once more.
 STATES_MAX = 10_000
-
-
-class Sorted(namedtuple("Sorted", ("records", "too_large", "answers"))):
-    """What arrived, by lane: (lane, records) and (lane, count of too large ones).
-
-    `answers` to the sources are due when all of it is durable.
-    """
-
-    __slots__ = ()
-    records: "list[tuple[str, list[Record]]]"
-    too_large: "list[tuple[str, int]]"
-    answers: "list[Acknowledge | Refuse]"
 
 
 class Admission:

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.records.record import Record
 
+DEFAULT_LANE = "main"  # Takes every topic that no lane of the configuration names.
 QUARANTINED = "quarantined: "  # How the reason of a gap begins whose records are in the quarantine.
 
 

@@ -6,11 +6,12 @@ runs, the loop of the endpoint goes on.
 
 from simulation.endpoint.endpoint import Endpoint
 from simulation.endpoint.journal import Disk, Journal
+from tidegate.composition import compose
 from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.errors import STORAGE_IO, StorageError
 from tidegate.events import Arrived
-from tidegate.gateway import LISTEN, Gateway
+from tidegate.gateway import LISTEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Process:
         self.endpoint = Endpoint(self)
         identity = f"{self.world.chance.getrandbits(64):016x}"
         chance = Chance(self.world.chance.getrandbits(64))
-        gateway = Gateway(self.plan.gateway, [LISTEN], identity, chance)
+        gateway = compose(self.plan.gateway, [LISTEN], identity, chance)
         self._engine = Engine(gateway, self._open_journal, [self.endpoint], None, observer=self)
 
     def run(self) -> None:
