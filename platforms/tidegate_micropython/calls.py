@@ -1,7 +1,6 @@
 """The requests of a link that wait for their answer: each gets one, and no second one."""
 
 from tidegate.events import Answered, Unanswered
-from tidegate.wire.batch import encode
 
 
 class Call:
@@ -31,11 +30,11 @@ class Calls:
         self._deliver = deliver
 
     def add(self, token, target, body):
-        """Open a request; without a body it fails at once."""
+        """Open a request."""
         call = Call(token, target, body)
         self.open.append(call)
-        if self.closed or body is None:
-            self.fail(call, self.closed or "no memory for the batch")
+        if self.closed:
+            self.fail(call, self.closed)
 
     def unsent(self):
         """Return the first request that is not under way, or None."""
@@ -85,11 +84,3 @@ class Calls:
         """Return when `expire` has something to do, None for never."""
         dues = [now_ms if call.due_ms is None else call.due_ms for call in self.open]
         return min(dues) if dues else None
-
-
-def encoded(batch):
-    """Return `batch` as it travels, None where memory has no room for it: a smaller one may fit."""
-    try:
-        return encode(batch)
-    except MemoryError:
-        return None

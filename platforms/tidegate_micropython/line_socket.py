@@ -9,6 +9,7 @@ looked up by the platform, which nothing can bound; what was found is kept betwe
 import errno
 import select
 import socket
+from binascii import a2b_base64
 
 GATHER_BYTES = 512  # Larger writes are sent from where they lie: a batch is not copied once more.
 RECEIVE_BYTES = 256
@@ -17,24 +18,58 @@ _IPPROTO_TCP, _TCP_NODELAY = 6, 1  # The same on Linux and lwIP; few ports have 
 
 
 class Peer:
-    """Where a line leads: a host, a port, and the TLS context, None for none."""
+    """Where a line leads: a host, a port, and for TLS the file of the authority to trust.
 
-    def __init__(self, host, port, context=None):
+    The peer's certificate is always verified.  None for `ca_file` means no TLS.
+    """
+
+    def __init__(self, host, port, ca_file=None):
         self.host = host
         self._port = port
-        self._context = context
+        self._ca_file = ca_file
+        self._context = None
         self._addresses = []
 
     def dial(self, moved, received_bytes_max):
         """Return a `LineSocket` that is connecting; raise `OSError` when that fails at once."""
+        if self._ca_file is not None and self._context is None:
+            self._context = _context(self._ca_file)
         if not self._addresses:
             found = socket.getaddrinfo(self.host, self._port, 0, socket.SOCK_STREAM)
             self._addresses = [one for one in found if one[1] == socket.SOCK_STREAM]
         return LineSocket(self._addresses[0], self._context, self.host, moved, received_bytes_max)
 
+    def name(self):
+        """Return host and port as they stand in a URL."""
+        return f"[{self.host}]:{self._port}" if ":" in self.host else f"{self.host}:{self._port}"
+
     def failed(self):
         """Try the next address next time; after the last one, look the name up again."""
         self._addresses = self._addresses[1:]
+
+
+def peer_of(uplink):
+    """Return the peer that an uplink's settings name."""
+    return Peer(uplink.host, uplink.port, uplink.ca_file if uplink.tls else None)
+
+
+def _context(ca_file):
+    import ssl  # Several KB of memory on some boards.
+
+    if not ca_file:
+        raise OSError("TLS needs ca_file: a board knows no authority by itself")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        with open(ca_file, "rb") as file:
+            parts = file.read().split(b"-----")
+        # Most ports know DER alone: PEM is the same in base64, and each of several after BEGIN.
+        certificates = parts if len(parts) < 3 else [a2b_base64(one) for one in parts[2::4]]
+        for certificate in certificates:
+            context.load_verify_locations(cadata=certificate)
+    except (OSError, ValueError) as error:
+        raise OSError(f"ca_file: {error!r}")
+    return context
 
 
 class LineSocket:
@@ -48,10 +83,12 @@ class LineSocket:
         self._out = []
         self._sent = 0  # Of the first of `_out`.
         self._tried = False
+        self._broken = None
+        self._is_dialing = True
         self._raw = self._socket = socket.socket(address[0], socket.SOCK_STREAM)
         try:
             self._connect(address[-1], context, host)
-        except (OSError, ValueError):
+        except OSError:
             self.close()
             raise
         self._poller = select.poll()
@@ -75,6 +112,8 @@ class LineSocket:
 
     def interest(self):
         """Return the socket and what to wait for, as `select.poll.register` takes them."""
+        if self._is_dialing:
+            return self._socket, select.POLLOUT
         return self._socket, select.POLLIN | (select.POLLOUT if self._out else 0)
 
     def is_connected(self):
@@ -83,8 +122,8 @@ class LineSocket:
         for _, state in self._poller.ipoll(0):
             if state & (select.POLLERR | select.POLLHUP):
                 raise OSError(errno.ECONNREFUSED)
-            return True
-        return False
+            self._is_dialing = False
+        return not self._is_dialing
 
     def write(self, data):
         """Have `data` sent by the next moves; it must stay as it is if it is long."""
@@ -103,6 +142,14 @@ class LineSocket:
         """Tell whether all that was written is on its way."""
         return not self._out
 
+    def is_quiet(self):
+        """Tell whether the line is whole and nothing came that nobody asked for."""
+        try:
+            self.move()
+        except OSError:
+            return False
+        return not self.ended and not self.came
+
     def move(self, wait_ms=0):
         """Send and take in what goes, waiting no longer; return whether anything did.
 
@@ -110,11 +157,16 @@ class LineSocket:
         """
         moved = False
         self._poller.modify(*self.interest())
-        for _, state in self._poller.ipoll(wait_ms):
-            if state & ~select.POLLOUT:
-                moved = self._receive()
-            if state & select.POLLOUT and not moved:
-                moved = self._send()
+        try:
+            for _, state in self._poller.ipoll(wait_ms):
+                if state & ~select.POLLOUT:
+                    moved = self._receive()
+                if not moved and self._broken is not None:
+                    raise self._broken
+                if state & select.POLLOUT and not moved:
+                    moved = self._send()
+        except ValueError as error:  # What TLS says of a certificate.
+            raise OSError(str(error).strip())
         if moved:
             self._moved()
         return moved
@@ -139,7 +191,12 @@ class LineSocket:
     def _send(self):
         head = self._out[0]
         self._tried = True
-        size = self._socket.write(memoryview(head)[self._sent :])
+        try:
+            size = self._socket.write(memoryview(head)[self._sent :])
+        except OSError as error:
+            self._broken = error  # The peer may have said why: that is read first.
+            self._out = []
+            return True
         if size is None:
             return False
         self._sent += size

@@ -5,8 +5,6 @@ one piece: CONNECT until CONNACK (with the TLS handshake before it), SUBSCRIBE u
 keeps the connection alive, and notices when it no longer is; it never connects again by itself.
 """
 
-import select
-
 from umqtt.simple import MQTTException
 
 from tidegate_micropython.packet_client import PacketClient, PacketSocket
@@ -16,6 +14,13 @@ CLOSED, DIALING, GREETING, OPEN = "closed", "dialing", "greeting", "open"
 PACKETS_MAX = 32  # At most so many are taken in one poll: a flood must not hold up the node.
 
 _UNAVAILABLE = 3  # The one CONNACK code that is not about us [MQTT-3.2.2].
+
+
+def login_of(uplink, node):
+    """Return the login that an uplink's settings give."""
+    if not uplink.username:
+        return f"tidegate-{node}", None, None
+    return f"tidegate-{node}", uplink.username, uplink.password.reveal()
 
 
 class MqttConnection:
@@ -140,10 +145,7 @@ class MqttConnection:
 
     def interests(self):
         """Return what to wait for, as `select.poll.register` takes it."""
-        if self._line is None:
-            return []
-        socket, flags = self._line.interest()
-        return [(socket, select.POLLOUT if self.state == DIALING else flags)]
+        return [] if self._line is None else [self._line.interest()]
 
     def close(self):
         """Close the connection, with a DISCONNECT where that goes at once."""

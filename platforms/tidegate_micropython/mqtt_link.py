@@ -8,10 +8,25 @@ topics.  A connection is made when it is needed, never again of its own accord, 
 
 import json
 
-from tidegate_micropython.calls import Calls, encoded
-from tidegate_micropython.mqtt_connection import DIALING, OPEN, MqttConnection
+from tidegate.wire.batch import encode
+from tidegate_micropython.calls import Calls
+from tidegate_micropython.line_socket import peer_of
+from tidegate_micropython.mqtt_connection import DIALING, OPEN, MqttConnection, login_of
 
 NUMBER_BITS = 29  # The numbers of requests stay small integers, on 32-bit boards as well.
+
+
+def make(settings, node, chance, moved):
+    """Return the link of a node's settings."""
+    uplink = settings.uplink
+    return MqttLink(
+        peer_of(uplink),
+        login_of(uplink, node),
+        node,
+        chance,
+        timeout_ms=uplink.timeout_s * 1000,
+        moved=moved,
+    )
 
 
 class MqttLink:
@@ -58,7 +73,7 @@ class MqttLink:
 
     def send(self, token, batch):
         """Encode and send `batch`."""
-        self._calls.add(token, "batch", encoded(batch))
+        self._calls.add(token, "batch", encode(batch))
 
     def poll(self, now_ms):
         """Take in what came, send what is due, give up what is overdue."""

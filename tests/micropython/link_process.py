@@ -19,7 +19,7 @@ COMMAND_S = 60
 class LinkProcess:
     """A link that was started; the methods are those of `link_program.Driver`."""
 
-    def __init__(self, kind, host, port, **options):
+    def __init__(self, kind, host, port, heap=HEAP, **options):
         if not list(MODULES.glob("umqtt/simple.*py")):
             pytest.skip("umqtt.simple is missing: python3 build/bootstrap.py test")
         folders = [MODULES, *(ROOT / name for name in ("core", "platforms", "tests/core"))]
@@ -27,7 +27,7 @@ class LinkProcess:
             [
                 program("micropython"),
                 "-X",
-                f"heapsize={HEAP}",
+                f"heapsize={heap}",
                 Path(__file__).with_name("link_program.py"),
             ],
             env={**os.environ, "MICROPYPATH": ":".join([*map(str, folders), ".frozen"])},
@@ -51,6 +51,9 @@ class LinkProcess:
 
     def send(self, token, first, last):
         self._exchange(["send", [token, first, last]])
+
+    def send_large(self, token, size):
+        self._exchange(["send_large", [token, size]])
 
     def run(self, seconds, count=1):
         """Poll until so many events came; return them as (token, status, fields, retry, bytes)."""

@@ -5,14 +5,16 @@ is answered with one line of JSON.  `link_process.py` is the other side.
 """
 
 import json
-import ssl
+import select
 import sys
 import time
 
-from samples import STREAM, batch_of, record, span_of
+from samples import BOOTS, STREAM, batch_of, record, span_of
 from tidegate.delivery.chance import Chance
 from tidegate.events import Answered
-from tidegate.records.record import fold
+from tidegate.records.record import Record, fold
+from tidegate.records.span import Span
+from tidegate_micropython.http_link import HttpLink
 from tidegate_micropython.line_socket import Peer
 from tidegate_micropython.mqtt_link import MqttLink
 
@@ -27,14 +29,11 @@ class Driver:
         self.link.start(self.events.append)
 
     def make(self, kind, host, port, options):
-        context = None
-        if "authority" in options:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(cafile=options.pop("authority"))
-        peer = Peer(host, port, context)
-        login = options.pop("login", ["node", None, None])
+        peer = Peer(host, port, options.pop("ca_file", None))
         options["moved"] = self.count_move
+        if kind == "http":
+            return HttpLink(peer, options.pop("path", ""), "secret-token", **options)
+        login = options.pop("login", ["node", None, None])
         return MqttLink(peer, login, STREAM.node, Chance(1), **options)
 
     def count_move(self):
@@ -50,6 +49,12 @@ class Driver:
         for number in range(1, first):
             before = fold(before, record(number, 9 if number > 6 else 7))
         self.link.send(token, batch_of(span_of(first, last, hash_before=before)))
+
+    def send_large(self, token, size):
+        """Send a batch with one record of so many bytes."""
+        large = Record(7, 1, b"large", bytes(size), 1, b"")
+        span = Span(1, 1, 0, [large], [fold(0, large)], [], BOOTS[:1], 0)
+        self.link.send(token, batch_of(span))
 
     def run(self, ms, count):
         """Poll until so many events came, or so much time has passed; return what came.
@@ -72,7 +77,7 @@ class Driver:
         due_ms = self.link.deadline_ms(now_ms)
         if due_ms is not None:
             left_ms = min(left_ms, max(0, due_ms - now_ms))
-        poller = __import__("select").poll()
+        poller = select.poll()
         for socket, flags in self.link.interests():
             poller.register(socket, flags)
         poller.poll(max(0, left_ms))
