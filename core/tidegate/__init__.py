@@ -8,8 +8,9 @@ What is where:
 - `engine`: runs a gateway on its `ports`; `events` go in, `effects` come out
 - `gateway`: composes the packages below into one state machine; `composition`: makes one for a site
 - `config`: every configuration key described once (`gateway_schema`, `endpoint_schema`,
-  `hub_schema`), read into `settings` by `gateway_reader`, `hub_reader`, `sources`, `reader`,
-  `rules`, `schema`, `checks`, `secret`, `url`, `words`, `advice`
+  `hub_schema`, `node_schema`), read into `settings` and `node_settings` by `gateway_reader`,
+  `hub_reader`, `node_reader`, `sources`, `reader`, `rules`, `node_rules`, `schema`, `checks`,
+  `secret`, `url`, `words`, `advice`
 - `records`: what is admitted, under which name, and when it was captured: `record`, `span`,
   `stream`, `origin`, `clock`, `topics`, `filters`, `text`
 - `store`: what becomes a record, the balance, and what must go when it is full: `admission`,

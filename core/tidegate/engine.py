@@ -113,6 +113,14 @@ class Engine:
             self._fail(error, now_ms)
         return records
 
+    def give_up(self, error: StorageError, now_ms: int) -> None:
+        """Give the journal up though it did not fail: a step was broken off, by a full heap.
+
+        Nobody knows how far it came, so all that was not acknowledged counts as lost.
+        """
+        self._events.clear()
+        self._fail(error, now_ms)
+
     def close(self) -> None:
         """Let go of the sources, the link and the journal; all that was acknowledged is durable."""
         for source in self._sources:

@@ -6,7 +6,7 @@ from scripted_hub import ScriptedHub
 from tidegate.composition import compose
 from tidegate.delivery.sender import IDLE_ASK_MS
 from tidegate.engine import REOPEN_MS_MAX, REOPEN_MS_MIN, Engine
-from tidegate.errors import STORAGE_FULL
+from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
 from tidegate.events import Answered, Sought, Unanswered
 from tidegate.gateway import lane_names
 
@@ -156,6 +156,18 @@ def test_after_a_failure_the_receiver_is_asked_first_and_nothing_comes_twice():
             place = (method, nth)
             assert shell.hub.payloads == [str(number).encode() for number in range(1, 7)], place
             assert shell.gateway.lanes[0].balance == (6, 6, 0, 0, {}), place
+
+
+def test_a_journal_that_was_given_up_is_opened_anew():
+    shell = Shell(LOCAL).start()
+    shell.step(arrived([message(1)]))
+    shell.clear()
+    shell.engine.give_up(StorageError(STORAGE_IO, "out of memory"), shell.now_ms)
+    assert shell.words() == ["close", "report", "pause"]
+    shell.now_ms += REOPEN_MS_MIN
+    shell.step()
+    assert shell.gateway.lanes[0].balance.admitted == 1
+    assert shell.words()[-1] == "resume"
 
 
 def test_a_late_answer_of_before_a_failure_counts_for_nothing():
