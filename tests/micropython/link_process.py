@@ -49,8 +49,11 @@ class LinkProcess:
     def query(self, token, at=0):
         self._exchange(["query", [token, at]])
 
-    def send(self, token, first, last):
-        self._exchange(["send", [token, first, last]])
+    def send(self, token, first, last, gaps=()):
+        self._exchange(["send", [token, first, last, gaps]])
+
+    def send_topics(self, token, *topics):
+        self._exchange(["send_topics", [token, *topics]])
 
     def send_large(self, token, size):
         self._exchange(["send_large", [token, size]])

@@ -12,11 +12,12 @@ import time
 from samples import BOOTS, STREAM, batch_of, record, span_of
 from tidegate.delivery.chance import Chance
 from tidegate.events import Answered
-from tidegate.records.record import Record, fold
+from tidegate.records.record import Record, fold, fold_all
 from tidegate.records.span import Span
 from tidegate_micropython.http_link import HttpLink
 from tidegate_micropython.line_socket import Peer
 from tidegate_micropython.mqtt_link import MqttLink
+from tidegate_micropython.plain_link import PlainLink
 
 
 class Driver:
@@ -34,6 +35,10 @@ class Driver:
         if kind == "http":
             return HttpLink(peer, options.pop("path", ""), "secret-token", **options)
         login = options.pop("login", ["node", None, None])
+        if kind == "plain":
+            position = tuple(options.pop("position", (0, 0)))
+            prefix = options.pop("prefix", "")
+            return PlainLink(peer, login, prefix, lambda stream: position, **options)
         return MqttLink(peer, login, STREAM.node, Chance(1), **options)
 
     def count_move(self):
@@ -43,17 +48,23 @@ class Driver:
         """Ask for the standing."""
         self.link.query(token, STREAM, at)
 
-    def send(self, token, first, last):
+    def send(self, token, first, last, gaps=()):
         """Send a batch of the samples, each of which goes on from the one before."""
         before = 0
         for number in range(1, first):
             before = fold(before, record(number, 9 if number > 6 else 7))
-        self.link.send(token, batch_of(span_of(first, last, hash_before=before)))
+        self.link.send(token, batch_of(span_of(first, last, gaps, before)))
 
     def send_large(self, token, size):
         """Send a batch with one record of so many bytes."""
         large = Record(7, 1, b"large", bytes(size), 1, b"")
         span = Span(1, 1, 0, [large], [fold(0, large)], [], BOOTS[:1], 0)
+        self.link.send(token, batch_of(span))
+
+    def send_topics(self, token, *topics):
+        """Send a batch of records with these topics."""
+        records = [Record(7, 1, topic.encode(), b"x", 1, b"") for topic in topics]
+        span = Span(1, len(topics), 0, records, fold_all(0, records), [], BOOTS[:1], 0)
         self.link.send(token, batch_of(span))
 
     def run(self, ms, count):
