@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tidegate.errors import ProtocolError
 from tidegate.limits import BATCH_BYTES_MAX, SEQ_MAX
-from tidegate.records.stream import Stream, parse_stream
+from tidegate.records.stream import Stream, is_identity, parse_stream
 from tidegate.wire.batch import Batch
 from tidegate.wire.decoder import decode
 from tidegate.wire.ledger import FORK
@@ -74,15 +74,20 @@ def read_batch(
 ) -> Batch:
     """Return the batch in `body`, which must be of the stream called `name`.
 
-    Raises `ProtocolError`.
+    Where the way names no more than the node, `name` is that.  Raises `ProtocolError`.
     """
-    stream = parse_stream(name)
+    stream = None if is_identity(name) else parse_stream(name)
     batch = decode(body, inflate, bytes_max)
-    if batch.stream != stream:
-        raise ProtocolError(
-            "foreign-stream", f"the batch is of stream {batch.stream}, not of {stream}"
-        )
+    if stream is None and batch.stream.node != name:
+        raise foreign_stream(str(batch.stream), name)
+    if stream is not None and batch.stream != stream:
+        raise foreign_stream(str(batch.stream), name)
     return batch
+
+
+def foreign_stream(given: str, expected: str) -> ProtocolError:
+    """Return the error for a request about another stream than its place says."""
+    return ProtocolError("foreign-stream", f"this is about {given:.80}, not about {expected:.80}")
 
 
 def inflate(stored: bytes, bytes_max: int) -> bytes:

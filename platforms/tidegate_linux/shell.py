@@ -36,6 +36,7 @@ from tidegate_linux.journal.sqlite import open_journal
 from tidegate_linux.journal.timed import CommitTimes, TimedJournal
 from tidegate_linux.log import LogObserver
 from tidegate_linux.mqtt.source import MqttSource
+from tidegate_linux.nodes.receiver import NodeReceiver
 from tidegate_linux.status.server import StatusServer
 from tidegate_linux.status.survey import Snapshot, Survey
 
@@ -73,8 +74,10 @@ class Shell:
         ]
         self._endpoint: EndpointSource | None = None
         if settings.listeners:
-            self._endpoint = EndpointSource(settings, now_ms, observer)
-            sources.append(self._endpoint)
+            places = " ".join(str(listener.url) for listener in settings.listeners)
+            nodes = NodeReceiver(now_ms, observer, places)
+            self._endpoint = EndpointSource(settings, now_ms, observer, nodes)
+            sources.extend([self._endpoint, nodes])
         lanes = lane_names(settings)
         chance = Chance(int.from_bytes(os.urandom(8), "little"))
         names = [source.name for source in sources]

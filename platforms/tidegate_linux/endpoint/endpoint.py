@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tidegate.config.settings import GatewaySettings
     from tidegate.ports import Deliver, Observer
+    from tidegate_linux.endpoint.broker.requests import Request
 
 USERS_FILE = "users"  # In the data folder, unless the configuration names another.
 GOODBYE_S = 1.0  # What clients may take to read why they are sent away.
@@ -50,7 +51,9 @@ class Endpoint:
         deliver: "Deliver",
         clock_ms: "Callable[[], int]",
         observer: "Observer | None",
+        ask: "Callable[[Request], None] | None" = None,
     ) -> None:
+        """`ask` takes what nodes ask, from this thread; the answer goes to `answered`."""
         endpoint = settings.endpoint
         self._loop = loop
         self._clock_ms = clock_ms
@@ -58,14 +61,16 @@ class Endpoint:
         raise_file_limit(endpoint.connections_max, self._connection_log.tell)
         folder = Path(settings.node.data)
         self._users = Users(endpoint.users_file or folder / USERS_FILE)
-        self._broker = Broker(endpoint, Rules(settings.access), _new_client_id)
+        self._broker = Broker(
+            endpoint, Rules(settings.access), _new_client_id, takes_nodes=ask is not None
+        )
         self._load_users()
         self._broker.hold(True)
         self.turn_queue = TurnQueue(LISTEN, deliver, self)
         logins = Logins(endpoint.login_failures_per_minute)
         self._server = Server(
             loop, endpoint, self._broker, self.turn_queue, self._users, logins,
-            self._connection_log, clock_ms,
+            self._connection_log, clock_ms, ask,
         )  # fmt: skip
         chance = Chance(int.from_bytes(os.urandom(8), "little"))
         self._listeners = [Listener(loop, one, self._server, chance) for one in settings.listeners]
@@ -82,6 +87,10 @@ class Endpoint:
         self._pause_reason = reason
         self.turn_queue.pause()
         self.note_state()
+
+    def answered(self, request: "Request", payload: bytes) -> None:
+        """Bring the answer to what a node has asked."""
+        self._broker.answered(request, payload, self._clock_ms())
 
     def look(self) -> None:
         """Do what follows from what was told."""

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 
 from tidegate.gateway import LISTEN
 from tidegate_linux.endpoint.endpoint import CONNECTING, Endpoint
+from tidegate_linux.nodes.asking import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidegate.config.settings import GatewaySettings
     from tidegate.ports import Deliver, Observer
+    from tidegate_linux.endpoint.broker.requests import Request
+    from tidegate_linux.nodes.asking import Asked
 
     Word = Callable[[Endpoint], None]
 
@@ -35,8 +38,13 @@ class EndpointSource:
         settings: "GatewaySettings",
         clock_ms: "Callable[[], int]",
         observer: "Observer | None" = None,
+        nodes: "Asked | None" = None,
     ) -> None:
-        """`clock_ms` is the monotonic clock of this boot; reports go to `observer`, if any."""
+        """`clock_ms` is the monotonic clock of this boot; reports go to `observer`, if any.
+
+        `nodes` answers what nodes ask; without it nobody may ask.
+        """
+        self._nodes = nodes
         self.name = LISTEN
         self._settings = settings
         self._clock_ms = clock_ms
@@ -108,6 +116,15 @@ class EndpointSource:
         self._fields = {**self.status(), "state": "closed"}
         self._endpoint = None
 
+    def _ask(self, request: "Request") -> None:
+        """Pass on what a node asks; called by the thread, which must not wait."""
+        assert self._nodes is not None
+
+        def reply(payload: bytes) -> None:
+            self._leave_word(lambda endpoint: endpoint.answered(request, payload))
+
+        ask(self._nodes, request.place, request.payload, request.user, reply)
+
     def _leave_word(self, word: "Word") -> None:
         """Have `word` called by the thread, after those before it."""
         with self._lock:
@@ -135,7 +152,10 @@ class EndpointSource:
     def _run(self, loop: asyncio.AbstractEventLoop, deliver: "Deliver") -> None:
         """The thread."""
         asyncio.set_event_loop(loop)
-        endpoint = Endpoint(loop, self._settings, deliver, self._clock_ms, self._observer)
+        endpoint = Endpoint(
+            loop, self._settings, deliver, self._clock_ms, self._observer,
+            None if self._nodes is None else self._ask,
+        )  # fmt: skip
         self._endpoint = endpoint
         loop.set_exception_handler(endpoint.failed)
         try:

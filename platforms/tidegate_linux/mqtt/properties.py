@@ -3,11 +3,13 @@
 Kept, in their order: the user properties, and the content type as if it were one named
 `content-type`.  The others concern the way to us (expiry, alias, subscription identifier), or a
 dialogue with the producer that a store-and-forward gateway cannot take part in (response topic,
-correlation data), and are passed over.
+correlation data), and are passed over.  So is a user property that bears the name of our own, which
+says from which node a record comes: that is ours alone to say.
 """
 
 from tidegate.errors import ProtocolError
 from tidegate.limits import PROPERTIES_BYTES_MAX
+from tidegate.records.origin import ORIGIN
 from tidegate.records.record import pack_properties
 from tidegate.records.text import check_utf8
 
@@ -75,8 +77,9 @@ def pack_whole(pairs: "list[tuple[bytes, bytes]]") -> "tuple[bytes, bool]":
     """Pack the pairs that a record can keep; tell whether that was all of them.
 
     Text that is not UTF-8 [MQTT-1.5.4-1] would be refused or changed further on, and what does not
-    fit a record cannot stay; the message itself is worth keeping.
+    fit a record cannot stay; the message itself is worth keeping.  An origin is passed over.
     """
+    pairs = [pair for pair in pairs if pair[0] != ORIGIN]
     kept = []
     size = 0
     for name, value in pairs:

@@ -50,8 +50,8 @@ class NodeReceiver:
         self,
         clock_ms: Callable[[], int],
         observer: "Observer | None" = None,
-        new_identity: Callable[[], str] | None = None,
         places: str = "",
+        new_identity: Callable[[], str] | None = None,
     ) -> None:
         """`clock_ms` is the monotonic clock of this boot; `places` is where nodes come in."""
         self.name = NODES

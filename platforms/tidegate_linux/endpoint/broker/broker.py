@@ -2,15 +2,16 @@
 
 It is told what happens (`opened`, `received`, `lost`, `tick`, …), never waits, and reads no clock.
 Once per pass of the event loop its caller asks, in this order, for `take_turn` (what must become
-durable), `take_sought`, `take_changed` (the connections to look at) and `take_reports`.  Turns are
-given to the journal in order and come back by `settled` in order; only then does what hangs on
-them leave (see `state.turns`).
+durable), `take_sought`, `take_requests` (what nodes ask), `take_changed` (the connections to look
+at) and `take_reports`.  Turns are given to the journal in order and come back by `settled` in
+order; only then does what hangs on them leave (see `state.turns`).
 """
 
 from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.connection import ENDED, OPEN, Connection, Login, Peer
 from tidegate_linux.endpoint.broker.handling import (
+    asking,
     braking,
     delivering,
     ending,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from tidegate.config.settings import EndpointSettings
     from tidegate_linux.endpoint.access.rules import Rules
+    from tidegate_linux.endpoint.broker.requests import Request
     from tidegate_linux.endpoint.broker.sys_topics import Counters
 
 __all__ = ["Broker", "Connection", "Login", "Peer", "Turn"]
@@ -41,9 +43,14 @@ class Broker:
     """All connections and sessions of all listeners."""
 
     def __init__(
-        self, settings: "EndpointSettings", rules: "Rules", new_client_id: "Callable[[], str]"
+        self,
+        settings: "EndpointSettings",
+        rules: "Rules",
+        new_client_id: "Callable[[], str]",
+        takes_nodes: bool = False,
     ) -> None:
-        self._state = State(settings, rules, new_client_id)
+        """`takes_nodes`: the caller fetches `take_requests` and brings each one's answer."""
+        self._state = State(settings, rules, new_client_id, takes_nodes)
         self._restoring: restoring.Restoring | None = restoring.Restoring(self._state)
         self._sys_at_ms: int | None = None
         self._started_ms: int | None = None
@@ -158,6 +165,15 @@ class Broker:
             state.is_asked = False  # What was asked meanwhile may have had no answer.
             for connection in state.connections:
                 connection.heard_ms = state.now_ms
+
+    def take_requests(self) -> "list[Request]":
+        """Return what nodes have asked; each is answered by `answered`."""
+        requests, self._state.requests = self._state.requests, []
+        return requests
+
+    def answered(self, request: "Request", payload: bytes, now_ms: int) -> None:
+        """Bring the answer to a node's request."""
+        asking.answer(self._state, request, payload, now_ms)
 
     def take_changed(self) -> list[Connection]:
         """Return the connections with output, or whose hold, end or login has changed."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.access.users import Users
     from tidegate_linux.endpoint.broker.broker import Broker
     from tidegate_linux.endpoint.broker.connection import Connection, Login
+    from tidegate_linux.endpoint.broker.requests import Request
     from tidegate_linux.endpoint.broker.state.turns import Turn
     from tidegate_linux.endpoint.transport.connection_log import ConnectionLog
 
@@ -53,7 +54,10 @@ class Server:
         logins: "Logins",
         connection_log: "ConnectionLog",
         now_ms: "Callable[[], int]",
+        ask: "Callable[[Request], None] | None",
     ) -> None:
+        """`ask` takes a node's request, if anybody does; the answer goes to `Broker.answered`."""
+        self._ask = ask
         self.loop = loop
         self.settings = settings
         self.broker = broker
@@ -140,6 +144,9 @@ class Server:
             self._post.send(turn)
         for first, stop, count_max in broker.take_sought():
             self._post.seek(first, stop, count_max)
+        for request in broker.take_requests():
+            assert self._ask is not None
+            self._ask(request)
         link_of = self._link_of
         for connection in broker.take_changed():
             channel = link_of.get(connection)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from tidegate.events import Message
 from tidegate.records.record import RETAIN
 from tidegate_linux.endpoint.broker.delivery import Delivery
-from tidegate_linux.endpoint.broker.handling import delivering
+from tidegate_linux.endpoint.broker.handling import asking, delivering
 from tidegate_linux.endpoint.broker.limits import PACKET_ID_BYTES
 from tidegate_linux.endpoint.broker.outbox import CROWDED
 from tidegate_linux.endpoint.broker.state.repeats import DOUBT_MS
-from tidegate_linux.endpoint.broker.state.routes import PLAIN
+from tidegate_linux.endpoint.broker.state.routes import ASKED, PLAIN
 from tidegate_linux.endpoint.codec import reasons
 from tidegate_linux.endpoint.codec.packets import PUBACK, PUBCOMP, PUBREC, PacketError, Publish
 from tidegate_linux.endpoint.codec.writer import acknowledgement
@@ -136,7 +136,11 @@ def _take(
         _refuse_id(state, connection, packet_id)
         return
     pairs = () if extra is None else extra.pairs
-    if route.is_uplinked:
+    if route is ASKED:
+        # Its answer is what counts; an acknowledgement says only that it came, as of QoS 0.
+        asking.ask(state, connection, session, topic, payload)
+        retain = False
+    elif route.is_uplinked:
         message = Message(topic, payload, qos, b"", b"", now_ms, None)
         _admit(state, message, retain, pairs, connection.peer.listener.message_id)
     if retain or route.copies or route.groups:

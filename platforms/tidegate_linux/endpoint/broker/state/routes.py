@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.records.filters import FilterMap
 from tidegate_linux.endpoint.broker.limits import MATCHES_SUBSCRIBERS_MAX
+from tidegate_linux.endpoint.broker.requests import RESERVED, parse_place
 from tidegate_linux.endpoint.codec import reasons
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Route(NamedTuple):
 
 
 PLAIN = Route(0, True, (), ())  # Compared by identity: uplinked, and nobody here wants it.
+ASKED = Route(0, False, (), ())  # By identity as well: no message at all, but a node's request.
 
 
 class Routes:
@@ -75,7 +77,10 @@ class Planner:
         settings: "EndpointSettings",
         rules: "Rules",
         subscriptions: "Subscriptions",
+        takes_nodes: bool = False,
     ) -> None:
+        """`takes_nodes`: there is somebody behind the broker who answers nodes."""
+        self._takes_nodes = takes_nodes
         self._settings = settings
         self._rules = rules
         self._subscriptions = subscriptions
@@ -109,7 +114,8 @@ class Planner:
             route = self.look_up(
                 connection.user, connection.client_id, topic, connection.peer.listener
             )
-            if len(topic) <= TOPIC_BYTES_MAX:
+            # Of a node's request none is ever like another: they would only push out the others.
+            if len(topic) <= TOPIC_BYTES_MAX and route is not ASKED:
                 copies = sum([len(copy.subscriptions) for copy in route.copies])
                 # One client's own has a share by topics.
                 copies_max = MATCHES_SUBSCRIBERS_MAX * routes.topics_max // SHARED_TOPICS_MAX
@@ -122,13 +128,20 @@ class Planner:
 
     def is_uplinked(self, listener: "ListenerSettings", topic: bytes) -> bool:
         """Tell whether what is published to `topic` by way of `listener` goes to the hub."""
-        return not _is_ours(topic) and self._listener(listener)[1].find(topic) is not None
+        if _is_told(topic) or topic.startswith(RESERVED):
+            return False
+        return self._listener(listener)[1].find(topic) is not None
 
     def look_up(
         self, user: str, client_id: str, topic: bytes, listener: "ListenerSettings | None"
     ) -> Route:
         """Work out a route anew; without a listener it leads nowhere but to subscribers."""
         refusal = self._refusal(user, client_id, topic)
+        if not refusal and topic.startswith(RESERVED):
+            # A will asks nothing: who would hear the answer is gone.
+            if self._takes_nodes and listener is not None and parse_place(topic) is not None:
+                return ASKED
+            refusal = reasons.NOT_AUTHORIZED
         if refusal:
             return Route(refusal, False, (), ())
         is_uplinked = listener is not None and self.is_uplinked(listener, topic)
@@ -142,7 +155,7 @@ class Planner:
         settings = self._settings
         if topic.count(b"/") >= settings.topic_levels_max or len(topic) > settings.topic_bytes_max:
             return reasons.TOPIC_NAME_INVALID
-        if _is_ours(topic) or not self._rules.may_publish(user, client_id, topic):
+        if _is_told(topic) or not self._rules.may_publish(user, client_id, topic):
             return reasons.NOT_AUTHORIZED
         return 0
 
@@ -167,6 +180,6 @@ def plan(session: "Session", wanted: "tuple[Subscription, ...]") -> Copy:
     return Copy(session, qos, is_as_published, identifiers, wanted, is_picky)
 
 
-def _is_ours(topic: bytes) -> bool:
+def _is_told(topic: bytes) -> bool:
     """Tell whether only the broker itself publishes there [MQTT-4.7.2-1]."""
     return topic.startswith(b"$SYS/") or topic == b"$SYS"

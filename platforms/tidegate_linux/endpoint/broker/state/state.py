@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tidegate.config.settings import EndpointSettings
     from tidegate_linux.endpoint.access.rules import Rules
     from tidegate_linux.endpoint.broker.handling.braking import Brake
+    from tidegate_linux.endpoint.broker.requests import Request
 
 # Of reports that nobody has fetched: further ones are left out until then.
 REPORTS_MAX = 1000
@@ -37,6 +38,7 @@ class State:
         settings: "EndpointSettings",
         rules: "Rules",
         new_client_id: "Callable[[], str]",
+        takes_nodes: bool = False,
     ) -> None:
         self.settings = settings
         self.rules = rules
@@ -62,7 +64,7 @@ class State:
         self.retained = Retained(settings.retained_messages_max, settings.retained_bytes_max)
         self.told = Retained(SYS_MESSAGES_MAX, SYS_BYTES_MAX)
         self.told_payloads: dict[bytes, bytes] = {}
-        self.routes = Planner(settings, rules, self.subscriptions)
+        self.routes = Planner(settings, rules, self.subscriptions, takes_nodes)
         self.counters = Counters()
         self.brakes: dict[Session, Brake] = {}  # By the subscriber.
         self.stalled: dict[Connection, None] = {}  # Have more to get once they are not slow.
@@ -76,6 +78,7 @@ class State:
         self.arrived: dict[int, list[tuple[Session, int]]] = {}
         self.arriving: list[tuple[Session, int]] = []  # The same of the open turn.
         self.changed: dict[Connection, None] = {}
+        self.requests: list[Request] = []  # Of nodes; fetched once per pass of the event loop.
         self._reports: list[tuple[str, str, list[tuple[str, object]]]] = []
 
     def new_session(self, client_id: str, expiry_s: int) -> Session:
