@@ -197,7 +197,7 @@ UPLINK = optional_table(
         number(
             "batch_age_ms",
             INTEGER,
-            1000,
+            100,
             0,
             DAY_S * 1000,
             "a batch is sent when its oldest record has waited so many milliseconds",

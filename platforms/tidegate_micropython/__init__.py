@@ -1,0 +1,41 @@
+"""Tidegate on MicroPython: a durable store-and-forward node on a small board.
+
+    import tidegate_micropython
+
+    node = tidegate_micropython.start()  # Reads config.json.
+    node.put("greenhouse/1/temp", 21.5)  # On flash when it returns.
+    node.every(60, "greenhouse/1/humidity", read_humidity)
+    node.run()
+
+What is where: `node` is what a sketch calls, `cycle` the mode for boards that sleep; `shell` runs
+the core, `source` is the queue before it, `journal` the files below it, `link` and its kin the way
+up; `clock`, `board`, `wifi`, `log`, `config` and `status` are the rest of the platform.
+"""
+
+from tidegate_micropython.config import ConfigError, load_node
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tidegate_micropython.node import Node
+
+__all__ = ["ConfigError", "start"]
+
+
+def start(
+    config: "str | dict[str, Any]" = "config.json",
+    machine: "Any" = None,
+    network: "Any" = None,
+    make_link: "Any" = None,
+) -> "Node":
+    """Return a running node; raise `ConfigError` for a configuration that is wrong.
+
+    It starts also without a network and with a log that cannot be opened (P5).  `machine`,
+    `network` and `make_link` stand in for those of the port, for tests.
+    """
+    settings = load_node(config)
+    # Only now: what checks the settings has left memory again.
+    from tidegate_micropython.start import make_node
+
+    return make_node(settings, machine, network, make_link)

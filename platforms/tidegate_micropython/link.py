@@ -1,0 +1,132 @@
+"""The node's link: the one that the settings ask for, and what every one of them needs.
+
+Only the code of that one is imported.  While there is no network it is left alone: requests are
+answered at once, so that what they would fetch from flash is not fetched.
+"""
+
+import gc
+
+from tidegate.events import Answered, Unanswered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tidegate.config.node_settings import NodeSettings
+    from tidegate.delivery.chance import Chance
+    from tidegate.ports import Deliver
+    from tidegate.records.stream import Stream
+    from tidegate.wire.batch import Batch
+
+TOO_LARGE = 413  # As in HTTP: the batch is cut, not given up.
+
+
+def make_link(settings: "NodeSettings", node: str, chance: "Chance", moved: "Any") -> "Any":
+    """Return the link that the uplink's type names; `moved()` is called when bytes have moved."""
+    uplink = settings.uplink
+    if uplink.type == "http":
+        from tidegate_micropython.http_link import make
+    elif uplink.type == "mqtt":
+        from tidegate_micropython.mqtt_link import make
+    else:
+        from tidegate_micropython.plain_link import make
+    return make(settings, node, chance, moved)
+
+
+class GuardedLink:
+    """A link that is used while there is a network, and survives a heap that is full.
+
+    `make(node)` makes it at the first request: only then is the node's identity known.
+    """
+
+    def __init__(self, make: "Callable[[str], Any]") -> None:
+        self.busy_ms: int | None = None  # Since when a request waits for its answer.
+        self._make = make
+        self._online: bool | None = None
+        self._link: Any = None
+        self._open = 0
+        self._held: list[tuple[int, Stream, int]] = []  # Queries, one a lane at most.
+        self._deliver: Deliver | None = None
+
+    def start(self, deliver: "Deliver") -> None:
+        """Deliver answers from now on."""
+        self._deliver = deliver
+
+    def network_is(self, online: "bool | None") -> None:
+        """Take note of the network: None while nobody knows yet, and queries wait for that."""
+        self._online = online
+        if online is not None and self._held:
+            held, self._held = self._held, []
+            for query in held:
+                self._open -= 1
+                self.query(*query)
+
+    def query(self, token: int, stream: "Stream", at: int) -> None:
+        """Ask for the target's standing with `stream`."""
+        self._open += 1
+        if self._online:
+            link = self._linked(token, stream)
+            if link is not None:
+                link.query(token, stream, at)
+        elif self._online is None:
+            self._held.append((token, stream, at))
+        else:
+            self._answered(Unanswered(token, "no network", 0))
+
+    def send(self, token: int, batch: "Batch") -> None:
+        """Send `batch`; one that memory has no room for is cut."""
+        self._open += 1
+        if not self._online:
+            self._answered(Unanswered(token, "no network", 0))
+            return
+        try:
+            link = self._linked(token, batch.stream)
+            if link is not None:
+                link.send(token, batch)
+        except MemoryError:
+            gc.collect()
+            if len(batch.span.records) > 1:
+                self._answered(Answered(token, TOO_LARGE, None, None, 0))
+            else:  # A single one is never too large for long: it must not go into quarantine.
+                self._answered(Unanswered(token, "out of memory", 0))
+
+    def poll(self, now_ms: int) -> None:
+        """Let the link go on."""
+        waits = self._open > len(self._held)
+        if not waits:
+            self.busy_ms = None
+        elif self.busy_ms is None:
+            self.busy_ms = now_ms
+        if self._link is not None:
+            self._link.poll(now_ms)
+
+    def deadline_ms(self, now_ms: int) -> "int | None":
+        """Return when `poll` has something to do if no socket is ready."""
+        return None if self._link is None else self._link.deadline_ms(now_ms)
+
+    def interests(self) -> "list[tuple[Any, int]]":
+        """Return (socket, flags) pairs for `select.poll.register`."""
+        return [] if self._link is None else self._link.interests()
+
+    def close(self) -> None:
+        """Give up what is in flight and release everything."""
+        if self._link is not None:
+            self._link.close()
+
+    def _linked(self, token: int, stream: "Stream") -> "Any":
+        """Return the link; where it cannot be made, answer the request with the reason."""
+        if self._link is None:
+            try:
+                self._link = self._make(stream.node)
+            except (OSError, ValueError) as error:  # Such as a file of authorities that is none.
+                self._answered(Unanswered(token, f"no link: {error}", 0))
+                return None
+            self._link.start(self._answered)
+        return self._link
+
+    def _answered(self, event: "Answered | Unanswered") -> None:
+        self._open -= 1
+        self.busy_ms = None
+        assert self._deliver is not None
+        self._deliver(event)
