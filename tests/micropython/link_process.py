@@ -64,6 +64,10 @@ class LinkProcess:
         self.longest_ms, self.moved = said["longest_ms"], said["moved"]
         return said["events"]
 
+    def state(self):
+        """Return the state of the MQTT connection."""
+        return self._exchange(["state", []])["state"]
+
     def close(self):
         self._exchange(["close", []])
 

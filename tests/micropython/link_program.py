@@ -39,7 +39,7 @@ class Driver:
             position = tuple(options.pop("position", (0, 0)))
             prefix = options.pop("prefix", "")
             return PlainLink(peer, login, prefix, lambda stream: position, **options)
-        return MqttLink(peer, login, STREAM.node, Chance(1), **options)
+        return MqttLink(peer, login, STREAM.node, Chance(options.pop("seed", 1)), **options)
 
     def count_move(self):
         self.moved += 1
@@ -92,6 +92,10 @@ class Driver:
         for socket, flags in self.link.interests():
             poller.register(socket, flags)
         poller.poll(max(0, left_ms))
+
+    def state(self):
+        """Return the state of the MQTT connection."""
+        return {"state": self.link._connection.state}
 
     def close(self):
         """Close the link."""

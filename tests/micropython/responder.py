@@ -37,8 +37,12 @@ class Responder:
         answer = self._query(message.payload) if kind == "query" else self._batch(message.payload)
         answer = self.edit({"token": int(token), **answer})
         if answer is not None:
-            payload = answer if isinstance(answer, bytes) else json.dumps(answer)
-            self._client.publish(f"$tidegate/{node}/answer", payload)
+            self.say(node, answer)
+
+    def say(self, node, answer):
+        """Send a node an answer, or bytes in its place."""
+        payload = answer if isinstance(answer, bytes) else json.dumps(answer)
+        self._client.publish(f"$tidegate/{node}/answer", payload)
 
     def _query(self, payload):
         name, _, at = payload.decode().partition(" ")
