@@ -4,6 +4,7 @@
 #   quick  the tests that take seconds
 #   slow   the tests that take minutes: crash images, simulation, real processes killed
 #   check  format, lint, types, tidy
+#   micropython  what a MicroPython node is given: bytecode, package.json, ROMFS image, manifest
 #   bench  side by side with Mosquitto, its bridge and NATS
 #   fuzz   every parser under atheris
 #   clean  away with the environment and the caches
@@ -15,7 +16,8 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadgroup
 
-.PHONY: run test quick slow check bench fuzz clean need-python need-run need-test need-bench need-fuzz
+.PHONY: run test quick slow check micropython bench fuzz clean need-python
+.PHONY: need-run need-test need-micropython need-bench need-fuzz
 
 run: need-run
 	$(BIN)/tidegate demo
@@ -38,6 +40,9 @@ check: need-test
 	$(BIN)/mypy
 	$(PYTEST) -q tests/test_tidy.py tests/test_tidy_rules.py
 
+micropython: need-micropython
+	$(BIN)/python build/micropython.py
+
 bench: need-bench
 	$(BIN)/python tests/bench/run.py
 
@@ -53,5 +58,5 @@ need-python:
 	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 	  $$as_root apt-get -qq update && $$as_root apt-get -qq -y install python3 python3-venv; }
 
-need-run need-test need-bench need-fuzz: need-%: need-python
+need-run need-test need-micropython need-bench need-fuzz: need-%: need-python
 	@$(BOOTSTRAP) $*

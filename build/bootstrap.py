@@ -1,4 +1,4 @@
-"""Prepare this checkout on a fresh machine: `python3 build/bootstrap.py run|test|bench|fuzz`.
+"""Prepare this checkout on a fresh machine: `python3 build/bootstrap.py VERB`, one of `STAGES`.
 
 Installs what is missing and nothing else: Debian packages through apt-get (as root, or with sudo)
 and a virtual environment `.venv` with this project in it. Does nothing when all is there, so every
@@ -47,6 +47,7 @@ UMQTT_MODULE = "umqtt/simple.py"
 STAGES = {
     "run": ({}, set()),
     "test": (TEST_PROGRAMS, {"test"}),
+    "micropython": ({}, {"test"}),
     "bench": ({"mosquitto": "mosquitto"}, {"bench"}),
     "fuzz": ({}, {"test", "fuzz"}),
 }
