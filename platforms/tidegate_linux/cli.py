@@ -172,6 +172,35 @@ def list_names(config: Path) -> None:
     list_users(config)
 
 
+@commands.command(short_help="Give a MicroPython board its node, over a serial port.")
+@click.option("--port", required=True, help="The board's serial port, such as /dev/ttyACM0.")
+@click.option("--config", "-c", type=_FILE, required=True, help="The node's config.json.")
+@click.option("--bundle", type=_FILE, help="What make micropython made. Default: this checkout's.")
+@click.option("--main", "sketch", type=_FILE, help="The sketch, which becomes the board's main.py.")
+@click.option(
+    "--library", type=_FILE, multiple=True, help="Where to take a library from that it lacks."
+)
+@click.option("--force", is_flag=True, help="Copy also what the board has already.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+def deploy(
+    port: str,
+    config: Path,
+    bundle: Path | None,
+    sketch: Path | None,
+    library: tuple[Path, ...],
+    force: bool,
+    dry_run: bool,
+) -> None:
+    """Copy the node to a MicroPython board, check it there, and show the board's state.
+
+    Only what differs is copied. The journal on the board is not touched. What was cut off goes on
+    when the command is repeated.
+    """
+    from tidegate_linux.deploy.deploy import run_deploy
+
+    sys.exit(run_deploy(port, config, bundle, sketch, list(library), force, dry_run))
+
+
 @commands.command()
 def version() -> None:
     """Print the version of tidegate and of what it runs on."""

@@ -1,0 +1,1 @@
+"""`tidegate deploy`: a MicroPython node onto a board, over its serial port."""
