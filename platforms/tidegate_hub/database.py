@@ -1,8 +1,8 @@
 """A database by URL: picks the adapter and brings the schema up.
 
 Promises an engine whose commits are durable, whose schema is the one in `tables`, and errors at
-start that say what to do.  A schema newer than this program is refused: it could not keep what it
-does not know.
+start that say what to do.  An older schema is brought up in one transaction: all of it, or nothing.
+A newer one is refused: this program could not keep what it does not know.
 """
 
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def _prepare(database: Database, generation: str) -> None:
     try:
         with database.guard, database.engine.begin() as connection:
             if inspect(connection).has_table(META.name):
-                _check_version(connection)
+                _bring_up(connection)
             else:
                 _create(connection)
             connection.execute(_SET_GENERATION, {"generation": generation})
@@ -78,10 +78,18 @@ def _prepare(database: Database, generation: str) -> None:
 _HINT = "look at hub.database, at the rights of this user there, and at the free space"
 
 
-def _check_version(connection: Connection) -> None:
-    query = select(META.c.value).where(META.c.name == "schema_version")
+def _bring_up(connection: Connection) -> None:
+    """Bring an older schema up to this one; raise `HubError` for one that is not known."""
+    # Locked, so that of two hubs that start at once the second finds it done.
+    is_version = META.c.name == "schema_version"
+    query = select(META.c.value).where(is_version).with_for_update()
     version = connection.execute(query).scalar()
-    if version != str(SCHEMA_VERSION):
+    if version == "1":
+        # What has come since version 1 are tables, and columns of views: no row is touched.
+        METADATA.create_all(connection)
+        _create_views(connection)
+        connection.execute(META.update().where(is_version).values(value=str(SCHEMA_VERSION)))
+    elif version != str(SCHEMA_VERSION):
         raise HubError(
             f"the database has schema {version}, this program knows {SCHEMA_VERSION}",
             "run the version of tidegate that made it or a newer one, or name another database",
@@ -90,9 +98,13 @@ def _check_version(connection: Connection) -> None:
 
 def _create(connection: Connection) -> None:
     METADATA.create_all(connection, checkfirst=False)
+    _create_views(connection)
+    connection.execute(META.insert().values(name="schema_version", value=str(SCHEMA_VERSION)))
+
+
+def _create_views(connection: Connection) -> None:
     for statement in view_statements(connection.dialect.name):
         connection.execute(text(statement.replace(":", "\\:")))
-    connection.execute(META.insert().values(name="schema_version", value=str(SCHEMA_VERSION)))
 
 
 def reason_of(error: Exception) -> str:

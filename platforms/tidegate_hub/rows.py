@@ -1,9 +1,10 @@
 """Records and gaps as rows: pure functions, from a batch and its verdict to tuples."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tidegate.records.clock import UNKNOWN, Boot, is_plausible, wall_of
+from tidegate.records.origin import ORIGIN, Origin, find_origin
 from tidegate.records.record import unpack_properties
 from tidegate.records.span import sequence_numbers
 from tidegate.wire.batch import Batch
@@ -84,6 +85,12 @@ def properties_texts(batch: Batch) -> dict[bytes, str | None]:
     """
     distinct = {record.properties for record in batch.span.records}
     return {packed: properties_text(packed) for packed in distinct}
+
+
+def origins_in(properties: Iterable[bytes]) -> dict[bytes, Origin]:
+    """Return the origin in each packed properties that have one."""
+    found = {packed: find_origin(packed) for packed in properties if ORIGIN in packed}
+    return {packed: origin for packed, origin in found.items() if origin is not None}
 
 
 def properties_text(packed: bytes) -> str | None:

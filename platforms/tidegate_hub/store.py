@@ -17,15 +17,17 @@ its last running hash is another one, two nodes send under one name (see `FORK` 
 """
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import psycopg
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Table, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from tidegate.records.origin import GAP_TOPIC
 from tidegate.records.stream import Stream
 from tidegate.wire.batch import Batch
-from tidegate.wire.ledger import APPLY, FORK, KNOWN, NEW_STREAM, examine
+from tidegate.wire.ledger import APPLY, FORK, KNOWN, NEW_STREAM, Verdict, examine
 from tidegate.wire.receipt import Cursor, Standing
 from tidegate_hub.database import Database, open_database, reason_of
 from tidegate_hub.errors import (
@@ -34,8 +36,17 @@ from tidegate_hub.errors import (
     UnavailableError,
     UnstorableError,
 )
-from tidegate_hub.rows import gap_rows, properties_texts, record_rows
-from tidegate_hub.tables import META, NODES, STORED_GAPS, STORED_RECORDS, STREAMS
+from tidegate_hub.origins import OriginGap, read_gap, with_origins
+from tidegate_hub.rows import RecordRow, gap_rows, origins_in, properties_texts, record_rows
+from tidegate_hub.tables import (
+    META,
+    NODES,
+    STORED_GAPS,
+    STORED_ORIGIN_GAPS,
+    STORED_ORIGINS,
+    STORED_RECORDS,
+    STREAMS,
+)
 from tidegate_hub.topic_ids import TopicIds
 
 _CLAIM = text(
@@ -93,8 +104,10 @@ class Store:
                     # Leaving without a commit also takes a claim and a new stream back.
                     return Applied(verdict.kind, cursor, 0, 0)
                 topics = {record.topic for record in verdict.records}
-                topic_ids = self._topic_ids.resolve(connection, topics)
+                news = _OriginNews(verdict, topics, properties)
+                topic_ids = self._topic_ids.resolve(connection, topics | news.names)
                 rows = record_rows(stream_id, batch, verdict, topic_ids, properties, received_ms)
+                rows = news.write(connection, rows, topic_ids)
                 if rows:
                     self._database.insert_records(connection, rows)
                 gaps = gap_rows(stream_id, verdict, received_ms)
@@ -209,6 +222,45 @@ def _hash_at(connection: Connection, stream_id: int, cursor: Cursor, seq: int) -
     return found
 
 
+class _OriginNews:
+    """What the records of a batch tell of nodes behind their sender; most batches tell nothing."""
+
+    def __init__(
+        self, verdict: Verdict, topics: set[bytes], properties: Mapping[bytes, str | None]
+    ) -> None:
+        self._records = verdict.records
+        self._origins = origins_in(properties)
+        self._gaps: dict[int, OriginGap] = {}  # By index.
+        if GAP_TOPIC in topics:
+            told = [read_gap(record.topic, record.payload) for record in verdict.records]
+            self._gaps = {index: gap for index, gap in enumerate(told) if gap is not None}
+        streams = {str(origin.stream) for origin in self._origins.values()}
+        streams.update(gap.stream for gap in self._gaps.values())
+        self.names = {name.encode() for name in streams}  # To be looked up among the topics.
+
+    def write(
+        self, connection: Connection, rows: list[RecordRow], text_ids: Mapping[bytes, int]
+    ) -> list[RecordRow]:
+        """Write it down; return the records' rows with the times that it tells."""
+        if self._gaps:
+            gap_values = [
+                (*rows[index][:2], text_ids[gap.stream.encode()], gap.first, gap.last, gap.reason)
+                for index, gap in self._gaps.items()
+            ]
+            _insert(connection, STORED_ORIGIN_GAPS, gap_values)
+        if self._origins:
+            origins = [self._origins.get(record.properties) for record in self._records]
+            rows, origin_values = with_origins(rows, origins, text_ids)
+            if origin_values:
+                _insert(connection, STORED_ORIGINS, origin_values)
+        return rows
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
+    names = [column.name for column in table.columns]
+    connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+
+
 def _write_rest(
     connection: Connection,
     stream_id: int,
@@ -217,10 +269,7 @@ def _write_rest(
 ) -> None:
     """Write the gaps, and the boots that the batch names, as they are known now."""
     if gaps:
-        names = [column.name for column in STORED_GAPS.columns]
-        connection.execute(
-            STORED_GAPS.insert(), [dict(zip(names, gap, strict=True)) for gap in gaps]
-        )
+        _insert(connection, STORED_GAPS, gaps)
     boots = [{"stream_id": stream_id, **boot._asdict()} for boot in batch.span.boots]
     if boots:
         connection.execute(_PUT_BOOT, boots)

@@ -323,9 +323,9 @@ def test_cursor_survives_and_generation_does_not(database):
 def test_newer_schema_is_refused_and_left_alone(database):
     opened = open_store(database, GENERATION)
     with opened._database.guard, opened._database.engine.begin() as connection:
-        connection.execute(text("UPDATE meta SET value = '2' WHERE name = 'schema_version'"))
+        connection.execute(text("UPDATE meta SET value = '3' WHERE name = 'schema_version'"))
     opened.close()
-    with pytest.raises(HubError, match="schema 2") as caught:
+    with pytest.raises(HubError, match="schema 3") as caught:
         open_store(database, "00000000000000a2")
     assert "newer" in caught.value.hint
     assert ("generation", GENERATION) in query(database, "SELECT name, value FROM meta")
