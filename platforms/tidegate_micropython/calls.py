@@ -19,10 +19,10 @@ class Call:
 class Calls:
     """All open requests, in the order in which they were made."""
 
-    def __init__(self, timeout_ms):
+    def __init__(self, timeout_s):
         self.open = []
         self.closed = ""  # Why nothing is taken any more.
-        self._timeout_ms = timeout_ms
+        self.timeout_ms = timeout_s * 1000
         self._deliver = None
 
     def start(self, deliver):
@@ -73,11 +73,11 @@ class Calls:
         late = []
         for call in self.open:
             if call.due_ms is None:
-                call.due_ms = now_ms + self._timeout_ms
+                call.due_ms = now_ms + self.timeout_ms
             elif now_ms >= call.due_ms:
                 late.append(call)
         for call in late:
-            self.fail(call, f"no answer within {self._timeout_ms // 1000} s")
+            self.fail(call, f"no answer within {self.timeout_ms} ms")
         return late
 
     def deadline_ms(self, now_ms):

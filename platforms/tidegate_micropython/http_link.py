@@ -1,7 +1,7 @@
 """The link of a node to a hub or a gateway over HTTP/1.1.
 
 Promises what the port `Link` does, with `poll` in place of threads: each request gets exactly one
-`Answered` or `Unanswered` within `timeout_ms`, whatever the peer does, and no call waits for it.
+`Answered` or `Unanswered` within the time-out, whatever the peer does, and no call waits for it.
 One request is under way at a time, on a connection that is kept.  Why not `requests` is in
 `docs/decisions/0073-links-of-a-node.md`.
 """
@@ -10,46 +10,31 @@ import json
 
 from tidegate.wire.batch import encode
 from tidegate_micropython.calls import Calls
-from tidegate_micropython.line_socket import peer_of
+from tidegate_micropython.line_socket import Peer
 
-HEADERS_MAX = 64
+ANSWER_BYTES_MAX = 2048  # Of a body, and of each header.
+MOVES_MAX = 64  # At most 16 KB are taken in one poll: a flood must not hold up the node.
 IDLE_MS_MAX = 50_000  # Hubs close after 75 s, and boxes between us forget a silent connection.
-RETRY_AFTER_CHARACTERS_MAX = 100
 
 
 def make(settings, _node, _chance, moved):
     """Return the link of a node's settings."""
-    uplink = settings.uplink
-    return HttpLink(
-        peer_of(uplink),
-        uplink.path,
-        uplink.token.reveal(),
-        timeout_ms=uplink.timeout_s * 1000,
-        moved=moved,
-    )
+    return HttpLink(settings.uplink, moved)
 
 
 class HttpLink:
     """Requests to one receiver; call `poll` by `deadline_ms`, and when a socket is ready.
 
-    `path` is that of its URL, `bearer` the token that it knows us by.  `moved` is called whenever
-    bytes have moved, to feed a watchdog.
+    `moved` is called whenever bytes have moved, to feed a watchdog.
     """
 
-    def __init__(
-        self,
-        peer,
-        path,
-        bearer,
-        timeout_ms=30_000,
-        answer_bytes_max=2048,
-        moved=lambda: None,
-    ):
-        self._calls = Calls(timeout_ms)
-        self._peer = peer
-        self._path = f"{path}/v1/streams/"
-        self._headers = f" HTTP/1.1\r\nHost: {peer.name()}\r\nAuthorization: Bearer {bearer}\r\n"
-        self._answer_bytes_max = answer_bytes_max
+    def __init__(self, uplink, moved):
+        self._calls = Calls(uplink.timeout_s)
+        self._peer = Peer(uplink)
+        self._path = f"{uplink.path}/v1/streams/"
+        host = f"[{uplink.host}]" if ":" in uplink.host else uplink.host
+        bearer = uplink.token.reveal()
+        self._headers = f"Host: {host}:{uplink.port}\r\nAuthorization: Bearer {bearer}\r\n"
         self._moved = moved
         self._line = None
         self._is_connected = False
@@ -85,7 +70,7 @@ class HttpLink:
     def _step(self, now_ms):
         if self._line is None:
             if self._calls.open:
-                self._line = self._peer.dial(self._moved, self._answer_bytes_max)
+                self._line = self._peer.dial(self._moved, ANSWER_BYTES_MAX)
             return
         if not self._is_connected:
             self._is_connected = self._line.is_connected()
@@ -93,12 +78,14 @@ class HttpLink:
             return
         if self._call is None and not self._begin(now_ms):
             return
-        answer = next(self._reader)
-        while answer is None and self._line.move():
+        for _ in range(MOVES_MAX):
             answer = next(self._reader)
-        if answer is not None:
-            self._used_ms = now_ms
-            self._finish(*answer)
+            if answer is not None:
+                self._used_ms = now_ms
+                self._finish(*answer)
+                return
+            if not self._line.move():
+                return
 
     def _begin(self, now_ms):
         """Write the next request; return whether there is one on a line that is fit for it."""
@@ -113,12 +100,12 @@ class HttpLink:
         if call.body:
             method, more = "POST", "Content-Type: application/vnd.tidegate.batch\r\n"
             more += f"Content-Length: {len(call.body)}\r\n"
-        head = f"{method} {self._path}{call.target}{self._headers}{more}\r\n".encode()
+        head = f"{method} {self._path}{call.target} HTTP/1.1\r\n{self._headers}{more}\r\n".encode()
         self._line.write(head)
         self._line.write(call.body)
         call.sent_bytes = len(head) + len(call.body)
         call.body = None
-        self._reader = read_answer(self._line, self._answer_bytes_max)
+        self._reader = read_answer(self._line)
         return True
 
     def _finish(self, status, body, retry_after, is_kept):
@@ -157,7 +144,7 @@ class HttpLink:
         self._hang_up()
 
 
-def read_answer(line, bytes_max):
+def read_answer(line):
     """Yield None until the answer is whole, then (status, body, `Retry-After`, kept alive).
 
     The body is None where it is too long or encoded; none of it is kept then.  Raises `ValueError`
@@ -165,89 +152,81 @@ def read_answer(line, bytes_max):
     """
     status = 100
     while status < 200:  # Interim answers go before the real one (RFC 9110 section 15.2).
-        first = (yield from _line(line, bytes_max)).split(None, 2)
-        if len(first) < 2 or not first[0].startswith(b"HTTP/1."):
+        first = (yield from _text(line)).split(None, 2)
+        if len(first) < 2 or first[0] not in ("HTTP/1.1", "HTTP/1.0"):
             raise ValueError("this is not HTTP/1")
         status = int(first[1])
-        headers = yield from _headers(line, bytes_max)
-    retry_after = headers.get(b"retry-after")
-    if retry_after is not None:
-        retry_after = _text(retry_after[:RETRY_AFTER_CHARACTERS_MAX])
-    is_kept = first[0] == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
-    is_chunked = b"transfer-encoding" in headers
+        headers = yield from _headers(line)
+    size = headers.get("content-length")
     if status in (204, 304):
         body = b""
-    elif is_chunked:
-        body = yield from _chunks(line, bytes_max)
+    elif "transfer-encoding" in headers:
+        body = yield from _chunks(line)
+    elif size is not None:
+        body = yield from _bytes(line, int(size))
     else:
-        size = headers.get(b"content-length")
-        body = yield from _body(line, None if size is None else int(size), bytes_max)
-        is_kept = is_kept and size is not None
-    is_kept = is_kept and body is not None
-    if b"content-encoding" in headers:
+        while not line.ended and len(line.came) < ANSWER_BYTES_MAX:
+            yield None
+        body = line.take(len(line.came)) if line.ended else None
+    is_kept = body is not None and not line.ended and first[0] == "HTTP/1.1"
+    is_kept = is_kept and headers.get("connection") != "close"
+    if "content-encoding" in headers:
         body = None
-    yield status, body, retry_after, is_kept
+    yield status, body, headers.get("retry-after"), is_kept
 
 
-def _headers(line, bytes_max):
-    """Read headers; return those that count, by their lower-case name."""
+def _headers(line):
+    """Read headers; return those that count, by their names in lower case."""
     kept = {}
-    for _ in range(HEADERS_MAX):
-        text = yield from _line(line, bytes_max)
-        if not text:
+    while True:
+        name, colon, value = (yield from _text(line)).partition(":")
+        if not colon:
             return kept
-        name, _, value = text.partition(b":")
         name = name.lower()
         if name in _COUNTING:
             kept[name] = value.strip()
-    raise ValueError("the answer has too many headers")
 
 
 _COUNTING = (
-    b"content-length",
-    b"transfer-encoding",
-    b"content-encoding",
-    b"connection",
-    b"retry-after",
+    "content-length",
+    "transfer-encoding",
+    "content-encoding",
+    "connection",
+    "retry-after",
 )
 
 
-def _line(line, bytes_max):
+def _text(line):
+    """Read a line."""
     while True:
         at = line.came.find(b"\n")
         if at >= 0:
-            return line.take(at + 1).strip()
-        if line.ended or len(line.came) >= bytes_max:
+            return line.take(at + 1).strip().decode()
+        if line.ended or len(line.came) >= ANSWER_BYTES_MAX:
             raise ValueError("the answer was cut off")
         yield None
 
 
-def _body(line, size, bytes_max):
-    """Read `size` bytes, None for all there are; return None when they are too many."""
-    if size is not None and not 0 <= size <= bytes_max:
+def _bytes(line, size):
+    """Read so many bytes; return None when that is too much."""
+    if not 0 <= size <= ANSWER_BYTES_MAX:
         return None
-    while not line.ended if size is None else len(line.came) < size:
+    while len(line.came) < size:
         if line.ended:
             raise ValueError("the answer was cut off")
-        if size is None and len(line.came) >= bytes_max:
-            return None
         yield None
-    return line.take(len(line.came) if size is None else size)
+    return line.take(size)
 
 
-def _chunks(line, bytes_max):
+def _chunks(line):
     body = b""
     while True:
-        size = int((yield from _line(line, bytes_max)).split(b";")[0], 16)
-        if not 0 <= size <= bytes_max - len(body) - 2:
-            return None
+        size = int((yield from _text(line)).split(";")[0], 16)
+        part = yield from _bytes(line, size)
         if size == 0:
-            yield from _headers(line, bytes_max)
+            yield from _headers(line)
             return body
-        body += yield from _body(line, size, bytes_max)
-        yield from _line(line, bytes_max)
-
-
-def _text(data):
-    """Return what a header says, as far as it is ASCII."""
-    return "".join([chr(byte) if byte < 0x80 else "?" for byte in data])
+        if part is None or len(body) + size > ANSWER_BYTES_MAX:
+            return None
+        body += part
+        yield from _text(line)

@@ -18,39 +18,27 @@ _IPPROTO_TCP, _TCP_NODELAY = 6, 1  # The same on Linux and lwIP; few ports have 
 
 
 class Peer:
-    """Where a line leads: a host, a port, and for TLS the file of the authority to trust.
+    """Where a line leads, as an uplink's settings say; over TLS its certificate is verified."""
 
-    The peer's certificate is always verified.  None for `ca_file` means no TLS.
-    """
-
-    def __init__(self, host, port, ca_file=None):
-        self.host = host
-        self._port = port
-        self._ca_file = ca_file
+    def __init__(self, uplink):
+        self.host = uplink.host
+        self._uplink = uplink
         self._context = None
         self._addresses = []
 
     def dial(self, moved, received_bytes_max):
         """Return a `LineSocket` that is connecting; raise `OSError` when that fails at once."""
-        if self._ca_file is not None and self._context is None:
-            self._context = _context(self._ca_file)
+        if self._uplink.tls and self._context is None:
+            self._context = _context(self._uplink.ca_file)
         if not self._addresses:
-            found = socket.getaddrinfo(self.host, self._port, 0, socket.SOCK_STREAM)
-            self._addresses = [one for one in found if one[1] == socket.SOCK_STREAM]
+            self._addresses = socket.getaddrinfo(
+                self.host, self._uplink.port, 0, socket.SOCK_STREAM
+            )
         return LineSocket(self._addresses[0], self._context, self.host, moved, received_bytes_max)
-
-    def name(self):
-        """Return host and port as they stand in a URL."""
-        return f"[{self.host}]:{self._port}" if ":" in self.host else f"{self.host}:{self._port}"
 
     def failed(self):
         """Try the next address next time; after the last one, look the name up again."""
         self._addresses = self._addresses[1:]
-
-
-def peer_of(uplink):
-    """Return the peer that an uplink's settings name."""
-    return Peer(uplink.host, uplink.port, uplink.ca_file if uplink.tls else None)
 
 
 def _context(ca_file):

@@ -1,45 +1,42 @@
 """A connection to an MQTT broker as a polled state machine, on umqtt.simple.
 
-Promises never to wait longer than `block_ms_max` in one call, and that only for what umqtt does in
+Promises never to wait longer than `BLOCK_MS_MAX` in one call, and that only for what umqtt does in
 one piece: CONNECT until CONNACK (with the TLS handshake before it), SUBSCRIBE until SUBACK.  It
 keeps the connection alive, and notices when it no longer is; it never connects again by itself.
 """
 
 from umqtt.simple import MQTTException
 
+from tidegate_micropython.line_socket import Peer
 from tidegate_micropython.packet_client import PacketClient, PacketSocket
 
 CLOSED, DIALING, GREETING, OPEN = "closed", "dialing", "greeting", "open"
 
+KEEPALIVE_S = 60
+BLOCK_MS_MAX = 5000  # Less than any watchdog.
 PACKETS_MAX = 32  # At most so many are taken in one poll: a flood must not hold up the node.
 
 _UNAVAILABLE = 3  # The one CONNACK code that is not about us [MQTT-3.2.2].
 
 
-def login_of(uplink, node):
-    """Return the login that an uplink's settings give."""
-    if not uplink.username:
-        return f"tidegate-{node}", None, None
-    return f"tidegate-{node}", uplink.username, uplink.password.reveal()
-
-
 class MqttConnection:
-    """One connection at a time to one broker.
+    """One connection at a time to the broker of an uplink's settings.
 
-    `login` is (client id, user name, password), the last two None for none; `topic` is what to
-    subscribe to, None for nothing.  What came is in `messages` and `acknowledged` (packet ids).
+    `topic` is what to subscribe to, None for nothing.  What came is in `messages` and
+    `acknowledged` (packet ids); `moved()` is called whenever bytes have moved.
     """
 
-    def __init__(self, peer, login, topic, keepalive_s, block_ms_max, packet_bytes_max, moved):
+    def __init__(self, uplink, node, topic, packet_bytes_max, moved):
         self.state = CLOSED
         self.messages = []
         self.acknowledged = []
         self.heard = 0  # Packets of this connection.
-        self._peer = peer
-        self._login = [text.encode() if isinstance(text, str) else text for text in login]
+        self._peer = Peer(uplink)
+        # As bytes: umqtt would take the number of letters for that of bytes.
+        self._login = [f"tidegate-{node}".encode(), None, None]
+        if uplink.username:
+            self._login[1:] = [uplink.username.encode(), uplink.password.reveal().encode()]
         self._topic = topic
-        self._keepalive_ms = keepalive_s * 1000
-        self._block_ms_max = block_ms_max
         self._packet_bytes_max = packet_bytes_max
         self._moved = moved
         self._line = self._packets = self._client = None
@@ -82,8 +79,8 @@ class MqttConnection:
         if not self._line.is_connected():
             return
         self._sent_ms, self._unheard_since_ms = now_ms, None
-        self._packets = PacketSocket(self._line, self._packet_bytes_max, self._block_ms_max)
-        self._client = PacketClient(self._packets, *self._login, self._keepalive_ms // 1000)
+        self._packets = PacketSocket(self._line, self._packet_bytes_max, BLOCK_MS_MAX)
+        self._client = PacketClient(self._packets, *self._login, KEEPALIVE_S)
         self._client.set_callback(lambda topic, payload, *_: self.messages.append(payload))
         self._client.connect()
         self.state = GREETING
@@ -110,9 +107,9 @@ class MqttConnection:
 
     def _keep_alive(self, now_ms):
         since_ms = self._unheard_since_ms
-        if since_ms is not None and now_ms - since_ms >= self._keepalive_ms // 2:
+        if since_ms is not None and now_ms - since_ms >= KEEPALIVE_S * 500:
             raise OSError("the broker no longer answers")
-        if now_ms - self._sent_ms >= self._keepalive_ms // 2:
+        if now_ms - self._sent_ms >= KEEPALIVE_S * 500:
             self.ping(now_ms)
 
     def ping(self, now_ms):
@@ -137,7 +134,7 @@ class MqttConnection:
         """Return when `poll` has something to do if nothing comes, None for never."""
         if self.state != OPEN:
             return None
-        half_ms = self._keepalive_ms // 2
+        half_ms = KEEPALIVE_S * 500
         due_ms = self._sent_ms + half_ms
         if self._unheard_since_ms is not None:
             due_ms = min(due_ms, self._unheard_since_ms + half_ms)

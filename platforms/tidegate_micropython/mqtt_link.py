@@ -1,7 +1,7 @@
 """The link of a node to a Tidegate gateway over MQTT: batches and queries, each with its answer.
 
 Promises what the port `Link` does, with `poll` in place of threads: each request gets exactly one
-`Answered` or `Unanswered` within `timeout_ms`, whatever the broker does.  Everything is of QoS 0:
+`Answered` or `Unanswered` within the time-out, whatever the broker does.  Everything is of QoS 0:
 receipts give the reliability, a message lost on the way is a time-out.  `docs/protocol.md` has the
 topics.  A connection is made when it is needed, never again of its own accord, and then kept.
 """
@@ -10,57 +10,30 @@ import json
 
 from tidegate.wire.batch import encode
 from tidegate_micropython.calls import Calls
-from tidegate_micropython.line_socket import peer_of
-from tidegate_micropython.mqtt_connection import DIALING, OPEN, MqttConnection, login_of
+from tidegate_micropython.mqtt_connection import DIALING, OPEN, MqttConnection
 
+ANSWER_BYTES_MAX = 2048  # A receipt has 300.
 NUMBER_BITS = 29  # The numbers of requests stay small integers, on 32-bit boards as well.
 
 
 def make(settings, node, chance, moved):
     """Return the link of a node's settings."""
-    uplink = settings.uplink
-    return MqttLink(
-        peer_of(uplink),
-        login_of(uplink, node),
-        node,
-        chance,
-        timeout_ms=uplink.timeout_s * 1000,
-        moved=moved,
-    )
+    return MqttLink(settings.uplink, node, chance, moved)
 
 
 class MqttLink:
     """Requests to one gateway; call `poll` by `deadline_ms`, and when a socket is ready.
 
-    `login` is (client id, user name or None, password or None).  `chance` draws the number of the
-    first request: what an earlier run asked is answered to nobody.  `moved` is called whenever
-    bytes have moved, to feed a watchdog.
+    `chance` draws the number of the first request: what an earlier run asked is answered to nobody.
+    `moved` is called whenever bytes have moved, to feed a watchdog.
     """
 
-    def __init__(
-        self,
-        peer,
-        login,
-        node,
-        chance,
-        keepalive_s=60,
-        timeout_ms=30_000,
-        block_ms_max=5000,
-        answer_bytes_max=2048,
-        moved=lambda: None,
-    ):
-        self._calls = Calls(timeout_ms)
+    def __init__(self, uplink, node, chance, moved):
+        self._calls = Calls(uplink.timeout_s)
         self._prefix = f"$tidegate/{node}/"
         self._number = 1 + chance.below(1 << NUMBER_BITS)
-        self._connection = MqttConnection(
-            peer,
-            login,
-            f"{self._prefix}answer".encode(),
-            keepalive_s,
-            block_ms_max,
-            answer_bytes_max,
-            moved,
-        )
+        topic = f"{self._prefix}answer".encode()
+        self._connection = MqttConnection(uplink, node, topic, ANSWER_BYTES_MAX, moved)
 
     def start(self, deliver):
         """Deliver answers from now on."""

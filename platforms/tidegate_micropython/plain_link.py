@@ -14,8 +14,7 @@ from tidegate.records.topics import check_topic
 from tidegate.wire.receipt import Cursor, Receipt, Standing
 from tidegate.wire.reply import receipt_fields, standing_fields
 from tidegate_micropython.calls import Calls
-from tidegate_micropython.line_socket import peer_of
-from tidegate_micropython.mqtt_connection import DIALING, OPEN, MqttConnection, login_of
+from tidegate_micropython.mqtt_connection import DIALING, OPEN, MqttConnection
 
 WINDOW = 16  # Records under way: a round trip for each one alone would be the pace of the line.
 PACKET_BYTES_MAX = 64  # Nothing is subscribed to: acknowledgements are all that comes.
@@ -25,42 +24,21 @@ GAP_TOPIC = b"tidegate/gap"
 
 def make(settings, node, _chance, moved, position):
     """Return the link of a node's settings; `position` as in `PlainLink`."""
-    uplink = settings.uplink
-    return PlainLink(
-        peer_of(uplink),
-        login_of(uplink, node),
-        uplink.prefix,
-        position,
-        timeout_ms=uplink.timeout_s * 1000,
-        moved=moved,
-    )
+    return PlainLink(settings.uplink, node, position, moved)
 
 
 class PlainLink:
     """Publishes to one broker; call `poll` by `deadline_ms`, and when a socket is ready.
 
     `position(stream)` returns (through, hash): how far the node has been told that the stream is
-    delivered, and its running hash there.  `login`, `moved` as in `MqttLink`.
+    delivered, and its running hash there.  `moved` as in `MqttLink`.
     """
 
-    def __init__(
-        self,
-        peer,
-        login,
-        prefix,
-        position,
-        keepalive_s=60,
-        timeout_ms=30_000,
-        block_ms_max=5000,
-        moved=lambda: None,
-    ):
-        self._calls = Calls(timeout_ms)
-        self._prefix = prefix.encode()
+    def __init__(self, uplink, node, position, moved):
+        self._calls = Calls(uplink.timeout_s)
+        self._prefix = uplink.prefix.encode()
         self._position = position
-        self._timeout_ms = timeout_ms
-        self._connection = MqttConnection(
-            peer, login, None, keepalive_s, block_ms_max, PACKET_BYTES_MAX, moved
-        )
+        self._connection = MqttConnection(uplink, node, None, PACKET_BYTES_MAX, moved)
         self._reached = {}  # By lane: (stream, through, hash) of what the broker acknowledged last.
         self._call = None  # The batch that is being published,
         self._messages = None  # what of it still is to be,
@@ -136,7 +114,7 @@ class PlainLink:
             for waiting in self._waiting:
                 if waiting[0] in acknowledged:
                     waiting[0] = 0
-                    call.due_ms = now_ms + self._timeout_ms
+                    call.due_ms = now_ms + self._calls.timeout_ms
             while self._waiting and not self._waiting[0][0]:
                 _, through, hash_at = self._waiting.pop(0)
                 self._reached[call.target.lane] = call.target, through, hash_at

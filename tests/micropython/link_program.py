@@ -8,14 +8,16 @@ import json
 import select
 import sys
 import time
+from collections import namedtuple
 
 from samples import BOOTS, STREAM, batch_of, record, span_of
+from tidegate.config.secret import Secret
 from tidegate.delivery.chance import Chance
 from tidegate.events import Answered
 from tidegate.records.record import Record, fold, fold_all
 from tidegate.records.span import Span
+from tidegate_micropython import mqtt_connection
 from tidegate_micropython.http_link import HttpLink
-from tidegate_micropython.line_socket import Peer
 from tidegate_micropython.mqtt_link import MqttLink
 from tidegate_micropython.plain_link import PlainLink
 
@@ -27,19 +29,38 @@ class Driver:
         self.events = []
         self.moved = 0
         self.link = self.make(kind, host, port, options)
+        # Tests wait for parts of a second, settings are in whole ones.
+        self.link._calls.timeout_ms = int(self.link._calls.timeout_ms)
         self.link.start(self.events.append)
 
     def make(self, kind, host, port, options):
-        peer = Peer(host, port, options.pop("ca_file", None))
-        options["moved"] = self.count_move
+        ca_file = options.pop("ca_file", None)
+        uplink = {
+            "host": host,
+            "port": port,
+            "path": "",
+            "tls": ca_file is not None,
+            "ca_file": ca_file,
+            "username": "",
+            "password": "",
+            "token": "secret-token",
+            "prefix": "",
+            "timeout_s": 30,
+        }
+        position = tuple(options.pop("position", (0, 0)))
+        seed = options.pop("seed", 1)
+        mqtt_connection.KEEPALIVE_S = options.pop("keepalive_s", 60)
+        mqtt_connection.BLOCK_MS_MAX = options.pop("block_ms_max", 5000)
+        uplink.update(options)
+        for name in ("password", "token"):
+            uplink[name] = Secret(uplink[name])
+        names = sorted(uplink)
+        uplink = namedtuple("Uplink", names)(*[uplink[name] for name in names])
         if kind == "http":
-            return HttpLink(peer, options.pop("path", ""), "secret-token", **options)
-        login = options.pop("login", ["node", None, None])
+            return HttpLink(uplink, self.count_move)
         if kind == "plain":
-            position = tuple(options.pop("position", (0, 0)))
-            prefix = options.pop("prefix", "")
-            return PlainLink(peer, login, prefix, lambda stream: position, **options)
-        return MqttLink(peer, login, STREAM.node, Chance(options.pop("seed", 1)), **options)
+            return PlainLink(uplink, STREAM.node, lambda stream: position, self.count_move)
+        return MqttLink(uplink, STREAM.node, Chance(seed), self.count_move)
 
     def count_move(self):
         self.moved += 1

@@ -154,7 +154,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("behave", FAULTS.values(), ids=FAULTS)
 def test_a_request_without_a_whole_answer_is_unanswered_once(behave):
-    with RawServer(behave) as server, linked(server, timeout_ms=700) as link:
+    with RawServer(behave) as server, linked(server, timeout_s=0.7) as link:
         link.send(5, 1, 5)
         [(token, status, reason, _, sent_bytes)] = link.run(10)
         head, body = server.requests[0]
@@ -171,7 +171,7 @@ def test_a_server_that_reads_nothing_does_not_hold_the_node_up():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         port = listener.getsockname()[1]
-        with LinkProcess("http", "127.0.0.1", port, timeout_ms=1000, heap="64m") as link:
+        with LinkProcess("http", "127.0.0.1", port, timeout_s=1, heap="64m") as link:
             link.send_large(1, 5_000_000)
             assert link.run(10)[0][1] is None
             assert link.longest_ms < 200

@@ -86,7 +86,7 @@ NO_ANSWERS = {
 
 @pytest.mark.parametrize("edit", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_what_is_no_answer_to_the_request_counts_for_nothing(broker, edit):
-    with Responder(broker, edit) as gateway, linked(broker, timeout_ms=400) as link:
+    with Responder(broker, edit) as gateway, linked(broker, timeout_s=0.4) as link:
         link.query(1)
         assert [one[:2] for one in link.run(5)] == [[1, None]]
         gateway.edit = lambda answer: answer
@@ -97,7 +97,7 @@ def test_what_is_no_answer_to_the_request_counts_for_nothing(broker, edit):
 def test_a_late_answer_and_a_second_one_count_for_nothing(broker):
     with Responder(broker, lambda answer: kept.append(answer)) as gateway:
         kept = []
-        with linked(broker, timeout_ms=400) as link:
+        with linked(broker, timeout_s=0.4) as link:
             link.query(1)
             assert [one[:2] for one in link.run(5)] == [[1, None]]
             gateway.edit = lambda answer: answer
@@ -132,17 +132,17 @@ def test_the_numbers_of_requests_never_meet_those_of_an_earlier_run(broker):
 
 def test_a_name_and_a_password_may_be_of_any_letters(tmp_path):
     with Broker(tmp_path, users={"knöten": "päss wörd"}) as broker:
-        with Responder(broker), linked(broker, login=["n", "knöten", "päss wörd"]) as link:
+        with Responder(broker), linked(broker, username="knöten", password="päss wörd") as link:
             link.query(1)
             assert link.run(10)[0][1] == 200
-        with linked(broker, login=["n", "knöten", "wrong"]) as link:
+        with linked(broker, username="knöten", password="wrong") as link:
             link.query(1)
             [(_, status, fields, _, _)] = link.run(10)
             assert (status, fields["error"]) == (401, "refused")
 
 
 def test_a_broker_that_restarts_is_come_back_to(tmp_path):
-    with Broker(tmp_path) as broker, linked(broker, timeout_ms=2000) as link:
+    with Broker(tmp_path) as broker, linked(broker, timeout_s=2) as link:
         with Responder(broker):
             link.query(1)
             assert link.run(10)[0][1] == 200
@@ -158,7 +158,7 @@ def test_a_broker_that_restarts_is_come_back_to(tmp_path):
 
 
 def test_a_frozen_broker_is_given_up_and_connected_to_anew(tmp_path):
-    with Broker(tmp_path) as broker, linked(broker, timeout_ms=800) as link, Responder(broker):
+    with Broker(tmp_path) as broker, linked(broker, timeout_s=0.8) as link, Responder(broker):
         link.query(1)
         assert link.run(10)[0][1] == 200
         broker.freeze()
@@ -218,7 +218,7 @@ def script(behave, **options):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with linked(broker, **{"timeout_ms": 600, "block_ms_max": 250, **options}) as link:
+        with linked(broker, **{"timeout_s": 0.6, "block_ms_max": 250, **options}) as link:
             link.query(1)
             answers = link.run(10)
             again = link.run(0.2)
@@ -348,7 +348,7 @@ def test_other_packets_do_not_disturb(broker):
 def test_nobody_there_is_no_answer():
     with ScriptedBroker() as broker:
         pass
-    with linked(broker, timeout_ms=1000) as link:
+    with linked(broker, timeout_s=1) as link:
         link.query(1)
         [(_, status, reason, _, sent_bytes)] = link.run(10)
     assert (status, sent_bytes) == (None, 0), reason

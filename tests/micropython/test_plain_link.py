@@ -150,7 +150,7 @@ def read_publishes(peer, count):
 
 
 def test_what_was_acknowledged_before_a_cut_is_not_sent_again():
-    with ScriptedBroker() as broker, plain(broker, timeout_ms=3000) as link:
+    with ScriptedBroker() as broker, plain(broker, timeout_s=3) as link:
         link.send(1, 1, 60)
         peer = welcome(broker, link)
         ids = read_publishes(peer, 16)
@@ -173,7 +173,7 @@ def test_what_was_acknowledged_before_a_cut_is_not_sent_again():
 
 
 def test_acknowledgements_of_nothing_count_for_nothing():
-    with ScriptedBroker() as broker, plain(broker, timeout_ms=700) as link:
+    with ScriptedBroker() as broker, plain(broker, timeout_s=0.7) as link:
         link.send(1, 1, 3)
         peer = welcome(broker, link)
         ids = read_publishes(peer, 3)
@@ -185,7 +185,7 @@ def test_acknowledgements_of_nothing_count_for_nothing():
 
 
 def test_a_slow_broker_is_waited_for_while_it_acknowledges():
-    with ScriptedBroker() as broker, plain(broker, timeout_ms=700) as link:
+    with ScriptedBroker() as broker, plain(broker, timeout_s=0.7) as link:
         link.send(1, 1, 5)
         peer = welcome(broker, link)
         for one in read_publishes(peer, 5):
