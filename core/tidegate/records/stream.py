@@ -45,12 +45,13 @@ def parse_stream(name: str) -> Stream:
 
 def is_identity(text: str) -> bool:
     """Tell whether `text` can be a node, an epoch or a generation."""
-    return len(text) == IDENTITY_DIGITS and all(digit in _HEX for digit in text)
+    # `strip` leaves nothing where every letter is one of them, at a tenth of what a loop costs.
+    return len(text) == IDENTITY_DIGITS and not text.strip(_HEX)
 
 
 def is_lane(text: str) -> bool:
     """Tell whether `text` can name a lane."""
-    return 0 < len(text) <= LANE_BYTES_MAX and all(letter in _LANE for letter in text)
+    return 0 < len(text) <= LANE_BYTES_MAX and not text.strip(_LANE)
 
 
 def identity_text(bits64: int) -> str:
