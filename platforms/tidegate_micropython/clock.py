@@ -18,6 +18,8 @@ from tidegate.records.clock import SET, SYNCHRONISED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tidegate_micropython.board import Board
 
 READ_MS = 10_000  # How often the wall clock is looked at.
@@ -27,23 +29,23 @@ SLEEP_MS_MAX = 45 * 24 * 3_600_000  # More than that did not pass: the clock was
 # The port's year 0 in seconds since 1970: 0 on unix, 2000 on most boards.
 EPOCH_S = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
 
-_SLEEP = "<4s8sQqQI"  # Magic, identity, ticks, wall clock, when to upload again, failures.
+# Magic, identity, ticks, wall clock; when to upload again, failures; when to synchronise again.
+_SLEEP = "<4s8sQqQIQ"
 _SLEEP_BYTES = struct.calcsize(_SLEEP)
 _MAGIC = b"TGS1"
 
 
-def wall_now_ms() -> int:
-    """Return what the wall clock shows, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000 + EPOCH_S * 1000
-
-
 class Clock:
-    """The clocks since power-on; `upload_at_ms` and `upload_failures` are kept over sleep too."""
+    """The clocks since power-on; `upload_at_ms` and `upload_failures` are kept over sleep too.
 
-    def __init__(self, board: "Board", ntp_host: str) -> None:
+    `clocks` is the module `time`, or a fake of it.
+    """
+
+    def __init__(self, board: "Board", ntp_host: str, clocks: "Any" = time) -> None:
+        self._clocks = clocks
         self._board = board
         self._host = ntp_host
-        self._ticks = time.ticks_ms()
+        self._ticks = clocks.ticks_ms()
         self._now_ms = 0
         self._synchronised_ms: int | None = None
         self._ask_at_ms = 0
@@ -56,8 +58,8 @@ class Clock:
 
     def now_ms(self) -> int:
         """Return the monotonic clock; call it more often than `ticks_ms` wraps."""
-        ticks = time.ticks_ms()
-        self._now_ms += time.ticks_diff(ticks, self._ticks)
+        ticks = self._clocks.ticks_ms()
+        self._now_ms += self._clocks.ticks_diff(ticks, self._ticks)
         self._ticks = ticks
         return self._now_ms
 
@@ -65,7 +67,7 @@ class Clock:
         """Return what the wall clock shows, and whether a time server vouches for it."""
         at_ms = self._synchronised_ms
         fresh = at_ms is not None and self.now_ms() - at_ms < TRUST_MS
-        return ClockRead(wall_now_ms(), SYNCHRONISED if fresh and not self.slept else SET)
+        return ClockRead(self._wall_ms(), SYNCHRONISED if fresh and not self.slept else SET)
 
     def synchronise(self) -> bool:
         """Ask the time server if that is due; tell whether the wall clock was set.
@@ -100,11 +102,16 @@ class Clock:
             _MAGIC,
             identity,
             now_ms,
-            wall_now_ms(),
+            self._wall_ms(),
             self.upload_at_ms,
             self.upload_failures,
+            self._ask_at_ms,
         )
         self._board.keep(data + struct.pack("<I", crc32(data)))
+
+    def _wall_ms(self) -> int:
+        """Return what the wall clock shows, in milliseconds since 1970."""
+        return self._clocks.time_ns() // 1_000_000 + EPOCH_S * 1000
 
     def _wake(self) -> "bytes | None":
         """Go on where the last wake ended; return its boot's identity, None for a new boot."""
@@ -113,16 +120,19 @@ class Clock:
             return None
         if struct.unpack_from("<I", data, _SLEEP_BYTES)[0] != crc32(data[:_SLEEP_BYTES]):
             return None
-        magic, identity, ticks, wall_ms, upload_at_ms, failures = struct.unpack_from(_SLEEP, data)
-        slept_ms = wall_now_ms() - wall_ms
+        magic, identity, ticks, wall_ms, upload_at_ms, failures, ask_at_ms = struct.unpack_from(
+            _SLEEP, data
+        )
+        slept_ms = self._wall_ms() - wall_ms
         if magic != _MAGIC or not 0 <= slept_ms < SLEEP_MS_MAX:
             return None
-        self.upload_failures = failures
-        if identity == bytes(8):
-            self.upload_at_ms = max(0, upload_at_ms - ticks - slept_ms)
-            self.slept = True
-            return None
-        self.upload_at_ms = upload_at_ms
         self.slept = True
-        self._now_ms = ticks + slept_ms
+        self.upload_failures = failures
+        passed_ms = 0
+        if identity == bytes(8):
+            identity, passed_ms = None, ticks + slept_ms
+        else:
+            self._now_ms = ticks + slept_ms
+        self.upload_at_ms = max(0, upload_at_ms - passed_ms)
+        self._ask_at_ms = max(0, ask_at_ms - passed_ms)
         return identity

@@ -35,6 +35,8 @@ def run_cycle(node: "Node", samples: "Sequence[tuple[str, Any]]", sleep_s: float
         node.observer.report("error", "not_stored", [("why", str(error))])
     if is_upload_due(node, sleep_s):
         upload(node)
+        node.shell.uses_network = False
+        node.shell.wifi.stop()
     node.clock.prepare_sleep()
     node.board.sleep(int(sleep_s * 1000))
 

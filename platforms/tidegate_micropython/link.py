@@ -22,15 +22,22 @@ if TYPE_CHECKING:
 TOO_LARGE = 413  # As in HTTP: the batch is cut, not given up.
 
 
-def make_link(settings: "NodeSettings", node: str, chance: "Chance", moved: "Any") -> "Any":
-    """Return the link that the uplink's type names; `moved()` is called when bytes have moved."""
+def make_link(
+    settings: "NodeSettings", node: str, chance: "Chance", moved: "Any", position: "Any"
+) -> "Any":
+    """Return the link that the uplink's type names; `moved()` is called when bytes have moved.
+
+    `position(stream)` is for a link that is its own receiver, see `plain_link`.
+    """
     uplink = settings.uplink
     if uplink.type == "http":
         from tidegate_micropython.http_link import make
     elif uplink.type == "mqtt":
         from tidegate_micropython.mqtt_link import make
     else:
-        from tidegate_micropython.plain_link import make
+        from tidegate_micropython.plain_link import PlainLink
+
+        return PlainLink(uplink, node, position, moved)
     return make(settings, node, chance, moved)
 
 

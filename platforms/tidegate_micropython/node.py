@@ -147,6 +147,7 @@ class Node:
     async def running(self) -> None:
         """Run on the asyncio loop that is there, beside other tasks, until `close`."""
         self.board.start_watchdog()
+        self.shell.uses_network = True
         tasks = [asyncio.create_task(self._sample(sampler)) for sampler in self.samplers]
         try:
             while not self._is_closed:
@@ -176,6 +177,8 @@ class Node:
     async def _sample(self, sampler: Sampler) -> None:
         while not self._is_closed:
             await asyncio.sleep_ms(sampler.wait_ms(self.clock.now_ms()))
+            if self._is_closed:
+                return
             sampler.next(self.clock.now_ms())
             try:
                 self.put_nowait(sampler.topic, await sampler.value())
@@ -201,6 +204,7 @@ class Node:
     def upload(self, timeout_ms: int) -> bool:
         """Commit what is queued and send what is held; tell whether nothing is left."""
         until_ms = self.clock.now_ms() + timeout_ms
+        self.shell.uses_network = True
         self.shell.turn(commit=True)
         while self.shell.held_records() or not self.shell.gateway.node:
             now_ms = self.clock.now_ms()

@@ -70,6 +70,7 @@ class Shell:
         self.gateway = gateway
         self.link = link
         self.wifi = wifi
+        self.uses_network = False  # A board that sleeps turns its radio on to upload alone.
         self._settings = settings
         self._clock = clock
         self._board = board
@@ -90,9 +91,10 @@ class Shell:
     def turn(self, commit: bool = False) -> None:
         """Take in what has come and do all that follows; `commit` what waits, due or not."""
         now_ms = self._clock.now_ms()
-        self.wifi.poll(now_ms)
-        if self.wifi.online and self._clock.synchronise():
-            self._clock_due_ms = now_ms
+        if self.uses_network:
+            self.wifi.poll(now_ms)
+            if self.wifi.online and self._clock.synchronise():
+                self._clock_due_ms = now_ms
         try:
             if self._is_broken:
                 self._give_up(now_ms)
@@ -108,7 +110,9 @@ class Shell:
     def deadline_ms(self, now_ms: int) -> "int | None":
         """Return when the next turn is due if nothing is put and no socket is ready."""
         times = [self._clock_due_ms]
-        dues = [self.engine.deadline_ms(now_ms), self.source.deadline_ms(), self.wifi.deadline_ms()]
+        dues = [self.engine.deadline_ms(now_ms), self.source.deadline_ms()]
+        if self.uses_network:
+            dues.append(self.wifi.deadline_ms())
         if self.link is not None:
             dues.append(self.link.deadline_ms(now_ms))
         if self._events:
@@ -132,7 +136,7 @@ class Shell:
 
     def _step(self, now_ms: int, commit: bool) -> None:
         if self.link is not None:
-            self.link.network_is(self.wifi.online)
+            self.link.network_is(self.wifi.online if self.uses_network else None)
             self.link.poll(now_ms)
         # The same list for good: the link holds on to it.
         events = list(self._events)

@@ -1,0 +1,231 @@
+"""A node keeps what it promised: at put, in groups, at the limit, when it runs out of memory."""
+
+import json
+
+from fakes import FakeLink, FakeMachine, FakeNetwork, empty_folder
+from support import raises
+from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
+from tidegate_micropython import start
+from tidegate_micropython.node import payload_of
+
+UPLINK = {"type": "http", "url": "http://h", "token": "t" * 16, "batch_age_ms": 0}
+
+
+def node_of(name, link=None, machine=None, network=None, **tables):
+    """Return a node on an existing or a new log."""
+    journal = {"folder": name, "sync_interval_ms": 60_000}
+    journal.update(tables.pop("journal", {}))
+    tree = {"journal": journal}
+    if link is not None:
+        tree["uplink"] = UPLINK
+    tree.update(tables)
+    make = None if link is None else link.make
+    return start(tree, machine or FakeMachine(), network, make)
+
+
+def held(node):
+    return node.status()["backlog"]["records"]
+
+
+def payloads(node):
+    span = node.shell.engine._journal.read("main", 1, 1000, 100_000)
+    return [record.payload for record in span.records]
+
+
+def test_put_is_durable_when_it_returns():
+    folder = empty_folder("put")
+    node = node_of(folder)
+    node.put("greenhouse/1/temp", 21.5)
+    node.put("greenhouse/1/door", "open", retain=True, properties=[("unit", "none")])
+    # No close: this is what a reset leaves.
+    again = node_of(folder)
+    assert payloads(again) == [b"21.5", b"open"]
+    record = again.shell.engine._journal.read("main", 2, 1, 1000).records[0]
+    assert record.topic == b"greenhouse/1/door" and record.flags == 5
+    assert record.properties == b"\4\0\4\0unitnone"
+    again.close()
+
+
+def test_values_are_bytes_text_or_json():
+    for value, payload in (
+        (b"\0\1", b"\0\1"),
+        (bytearray(b"x"), b"x"),
+        ("\u00e4", b"\xc3\xa4"),
+        (True, b"true"),
+        (None, b"null"),
+        (7, b"7"),
+        (-2.5, b"-2.5"),
+        ([1, "a"], b'[1, "a"]'),
+    ):
+        assert payload_of(value) == payload
+    assert json.loads(payload_of({"a": {"b": [1]}})) == {"a": {"b": [1]}}
+    for value in (float("nan"), float("inf")):
+        with raises(ValueError):
+            payload_of(value)
+    with raises(TypeError):
+        payload_of(object())
+
+
+def test_what_can_be_no_record_is_refused_and_leaves_nothing():
+    node = node_of(empty_folder("wrong"))
+    for topic in ("", "a/#", "+", "a\0b", "$SYS/x", "$tidegate/gap"):
+        for put in (node.put, node.put_nowait):
+            with raises(ValueError):
+                put(topic, 1)
+    with raises(ValueError):
+        node.put("a", bytes(4097))
+    with raises(ValueError):
+        node.every(0, "a", int)
+    assert held(node) == 0 and node.status()["sources"][0]["waiting"] == 0
+    node.close()
+    with raises(ValueError):
+        node.put("a", 1)
+
+
+def test_what_is_queued_comes_with_the_next_commit_in_its_place():
+    folder = empty_folder("nowait")
+    node = node_of(folder)
+    assert node.put_nowait("a", 1) and node.put_nowait("a", 2)
+    assert held(node) == 0
+    node.put("a", 3)
+    node.put_nowait("a", 4)
+    node.sync()
+    assert payloads(node_of(folder)) == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_full_queue_refuses_and_counts():
+    node = node_of(empty_folder("queue"), journal={"sync_records": 2})
+    taken = [node.put_nowait("a", number) for number in range(10)]
+    assert taken == [True] * 8 + [False] * 2
+    status = node.status()
+    assert status["sources"][0]["refused"] == 2
+    assert "2 messages found the queue full" in status["health"]["warnings"]
+    node.sync()
+    assert held(node) == 8 and node.put_nowait("a", 1)
+    large = [node.put_nowait("a", bytes(4000)) for _ in range(3)]
+    assert large == [True, True, False]
+
+
+def test_commits_are_due_by_count_bytes_urgency_and_age():
+    node = node_of(
+        empty_folder("due"),
+        journal={"sync_records": 3},
+        lane=[{"name": "alarm", "topics": ["+/alarm"], "urgent": True}],
+    )
+    source = node.shell.source
+    assert source.deadline_ms() is None
+    node.put_nowait("a", 1)
+    assert source.deadline_ms() >= 60_000
+    node.put_nowait("a", 2)
+    node.put_nowait("a", 3)
+    assert source.deadline_ms() == 0
+    node.shell.turn()
+    assert held(node) == 3 and source.deadline_ms() is None
+    node.put_nowait("a", bytes(4090))
+    node.put_nowait("a", bytes(10))
+    assert source.deadline_ms() == 0
+    node.shell.turn()
+    node.put_nowait("pump/alarm", 1)
+    assert source.deadline_ms() == 0
+    node.close()
+
+
+def test_records_reach_the_hub_once_and_in_order():
+    folder, link = empty_folder("deliver"), FakeLink()
+    node = node_of(folder, link)
+    for number in range(100):
+        node.put_nowait("a", number)
+        if number % 30 == 0:
+            node.sync()
+    assert node.upload(5000) and held(node) == 0
+    assert link.hub.payloads == [str(number).encode() for number in range(100)]
+    assert link.nodes == [node.status()["node"]]
+    status = node.status()
+    assert status["link"]["state"] == "up" and status["streams"][0]["delivered"] == 100
+    assert status["streams"][0]["balanced"]
+    node.close()
+    again = node_of(folder, FakeLink(link.hub))
+    again.put("a", "last")
+    assert again.upload(5000)
+    assert len(link.hub.payloads) == 101 and link.hub.payloads[-1] == b"last"
+
+
+def test_a_line_that_is_down_holds_everything():
+    link = FakeLink()
+    link.is_down = True
+    node = node_of(empty_folder("down"), link)
+    node.put("a", 1)
+    assert not node.upload(300)
+    assert held(node) == 1 and node.status()["link"]["state"] == "down"
+    link.is_down = False
+    assert node.upload(10_000)
+
+
+def test_without_a_network_the_link_is_left_alone():
+    network, link = FakeNetwork(), FakeLink()
+    node = node_of(empty_folder("wifi"), link, network=network, wifi={"ssid": "s"})
+    node.put("a", 1)
+    assert link.hub.queries == 0 and node.status()["link"]["state"] == "connecting"
+    network.station.connected = True
+    assert node.upload(5000)
+    network.station.connected = False
+    node.shell.wifi._due_ms = 0
+    node.shell.turn()
+    node.put("a", 2)
+    posts = link.hub.posts
+    assert not node.upload(300) and link.hub.posts == posts
+    assert "no network" in node.status()["link"]["last_error"]
+
+
+def test_a_full_log_is_told_to_who_puts():
+    small = {"limit_bytes": 16_384, "segment_bytes": 2048, "reserve_bytes": 0}
+    for overflow, kind in (("block", STORAGE_FULL), ("drop-newest", STORAGE_FULL)):
+        small["overflow"] = overflow
+        node = node_of(empty_folder("full"), journal=small)
+        with raises(StorageError) as caught:
+            for _ in range(100):
+                node.put("a", bytes(400))
+        assert caught.error.kind == kind, caught.error
+        status = node.status()
+        assert status["streams"][0]["balanced"] and status["sources"][0]["waiting"] == 0
+        dropped = status["streams"][0]["dropped"].get("overflow", 0)
+        assert dropped == (1 if overflow == "drop-newest" else 0)
+        node.close()
+
+
+def test_the_oldest_goes_first_by_default():
+    small = {"limit_bytes": 16_384, "segment_bytes": 2048, "reserve_bytes": 0}
+    node = node_of(empty_folder("oldest"), journal=small)
+    for _ in range(100):
+        node.put("a", bytes(400))
+    stream = node.status()["streams"][0]
+    assert stream["admitted"] == 100 and stream["balanced"]
+    assert stream["dropped"]["overflow"] > 50 and stream["held"] > 20
+
+
+def test_a_heap_that_is_full_in_a_turn_loses_nothing():
+    link = FakeLink()
+    node = node_of(empty_folder("memory"), link)
+    node.put("a", 1)
+    node.put_nowait("a", 2)
+    link.poll_error = MemoryError("planted")
+    assert node.upload(10_000)
+    assert node.observer.counts["error"] == 1
+    link.send_error = MemoryError("planted")
+    for number in range(3, 10):
+        node.put_nowait("a", number)
+    assert node.upload(10_000)
+    assert link.hub.payloads == [str(number).encode() for number in range(1, 10)]
+
+
+def test_a_log_that_cannot_be_opened_is_told_and_tried_again():
+    node = node_of("/proc/none/log")
+    with raises(StorageError) as caught:
+        node.put("a", 1)
+    assert caught.error.kind == STORAGE_IO
+    status = node.status()
+    assert status["journal"]["state"] == "failed" and status["health"]["problems"]
+    assert node.put_nowait("a", 2)  # It waits; nobody was told that it is stored.
+    with raises(StorageError):
+        node.sync()
+    node.close()
