@@ -113,6 +113,17 @@ class Engine:
             self._fail(error, now_ms)
         return records
 
+    def hash_at(self, lane: str, seq: int, now_ms: int) -> "int | None":
+        """Return a lane's running hash at `seq`, None where it is not known; for a link that is its
+        own receiver."""
+        if self._journal is None:
+            return None
+        try:
+            return self._journal.hash_at(lane, seq)
+        except StorageError as error:
+            self._fail(error, now_ms)
+        return None
+
     def give_up(self, error: StorageError, now_ms: int) -> None:
         """Give the journal up though it did not fail: a step was broken off, by a full heap.
 

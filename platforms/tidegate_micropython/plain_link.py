@@ -22,11 +22,6 @@ GENERATION = "0000000000000000"  # Nothing remembers anything that could be rest
 GAP_TOPIC = b"tidegate/gap"
 
 
-def make(settings, node, _chance, moved, position):
-    """Return the link of a node's settings; `position` as in `PlainLink`."""
-    return PlainLink(settings.uplink, node, position, moved)
-
-
 class PlainLink:
     """Publishes to one broker; call `poll` by `deadline_ms`, and when a socket is ready.
 

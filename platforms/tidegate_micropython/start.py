@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tidegate.config.node_settings import NodeSettings
     from tidegate.records.filters import FilterMap
+    from tidegate.records.stream import Stream
 
 TOPICS_MAX = 32  # Topics whose lane is remembered.
 
@@ -37,12 +38,18 @@ def make_node(settings: "NodeSettings", machine: "Any", network: "Any", make: "A
     link = line = None
     if settings.uplink is not None:
         make = make or make_link
-        link = GuardedLink(lambda node: make(settings, node, chance, board.feed))
+        link = GuardedLink(lambda node: make(settings, node, chance, board.feed, position))
         line = Line(settings.uplink.retry_max_s * 1000, AlwaysOpen(), chance)
     lane_of = _lane_of(settings)
     gateway = Gateway(settings, [NAME], clock.identity, chance, Samples(lane_of), line, BOOTS_MAX)
     urgent = [lane.name for lane in settings.lanes if lane.urgent]
     source = NodeSource(settings.journal, lane_of, urgent)
+
+    def position(stream: "Stream") -> "tuple[int, int]":
+        """Return how far a stream was delivered, and its running hash there, 0 if unknown."""
+        lane = next(lane for lane in gateway.lanes if lane.name == stream.lane)
+        hash_at = shell.engine.hash_at(lane.name, lane.through, clock.now_ms())
+        return lane.through, hash_at or 0
 
     def open_medium() -> FileMedium:
         return FileMedium(settings.journal.folder)

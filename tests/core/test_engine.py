@@ -1,6 +1,6 @@
 """Effects meet ports in order: what fails stops the rest, and nothing overtakes a commit (P1)."""
 
-from builders import BOOT_IDENTITY, arrived, chance, gateway_settings, message
+from builders import BOOT_IDENTITY, arrived, chance, gateway_settings, message, record_of
 from scripted import Medium, ScriptedLink, ScriptedObserver, ScriptedSource
 from scripted_hub import ScriptedHub
 from tidegate.composition import compose
@@ -9,6 +9,7 @@ from tidegate.engine import REOPEN_MS_MAX, REOPEN_MS_MIN, Engine
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
 from tidegate.events import Answered, Sought, Unanswered
 from tidegate.gateway import lane_names
+from tidegate.records.record import fold_all
 
 
 class Shell:
@@ -273,6 +274,17 @@ def test_an_engine_without_a_journal_can_be_closed():
     shell.start()
     shell.engine.close()
     assert shell.words()[-1] == "link_closed"
+
+
+def test_a_running_hash_can_be_asked_for():
+    shell = Shell()
+    assert shell.engine.hash_at("main", 1, 0) is None
+    shell.start().step(arrived([message(1), message(2)]))
+    hashes = [shell.engine.hash_at("main", seq, 0) for seq in (1, 2, 3)]
+    assert hashes == fold_all(0, [record_of(number) for number in (1, 2)]) + [None]
+    shell.medium.failing = {"hash_at": 1}
+    assert shell.engine.hash_at("main", 1, 0) is None
+    assert shell.wait() == REOPEN_MS_MIN
 
 
 def test_the_oldest_held_records_can_be_asked_for():

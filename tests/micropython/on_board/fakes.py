@@ -148,7 +148,7 @@ class FakeLink:
         self._deliver = None
         self._answers = []
 
-    def make(self, settings, node, chance, moved):
+    def make(self, settings, node, chance, moved, position):
         """Stand in for `make_link`."""
         self.nodes.append(node)
         return self
