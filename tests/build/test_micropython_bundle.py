@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 
 from fixtures.node_bundle import ROOT, builder, small_tree
+from fixtures.serial_board import SerialBoard
 from test_micropython import program
 from tidegate.version import VERSION
 
@@ -182,37 +183,59 @@ print("held", held)
 """
 
 
-def test_mip_installs_it_from_any_address_and_it_runs(real, tmp_path):
-    out, _ = real
-    served = tmp_path / "www"
-    served.mkdir()
-    (served / "node").symlink_to(out)
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_arguments):
+        """Say nothing of requests."""
+
+
+@pytest.fixture
+def served(real, tmp_path):
+    """Serve the bundle; return its package's address, and that of an index for mip."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+    (folder / "node").symlink_to(real[0])
     for name in ("umqtt.simple", "ntptime"):
-        # mip's index: a package that is empty, so that no registry is asked.
-        index = served / "pi" / "package" / "6" / name
+        # A package that is empty, so that no registry is asked.
+        index = folder / "pi" / "package" / "6" / name
         index.mkdir(parents=True)
         (index / "latest.json").write_text('{"v": 1, "hashes": [], "version": "1"}')
-    handler = partial(QuietHandler, directory=served)
+    handler = partial(QuietHandler, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}"
-        target = tmp_path / "lib"
-        arguments = ["install", "--target", target, "--index", f"{base}/pi"]
-        done = run_micropython("-m", "mip", *arguments, f"{base}/node/package.json")
+        yield f"{base}/node/package.json", f"{base}/pi"
         server.shutdown()
+
+
+def contents_below(folder):
+    return {name: (folder / name).read_bytes() for name in names_below(folder)}
+
+
+def test_mip_installs_it_from_any_address_and_it_runs(real, served, tmp_path):
+    package, index = served
+    target = tmp_path / "lib"
+    done = run_micropython("-m", "mip", "install", "--target", target, "--index", index, package)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert names_below(target) == names_below(out / "lib")
-    assert all((target / name).read_bytes() == (out / "lib" / name).read_bytes()
-               for name in names_below(target))  # fmt: skip
+    assert contents_below(target) == contents_below(real[0] / "lib")
     ran = run_micropython(
         "-c", f"import sys; sys.path.insert(0, {str(target)!r})\n{PUT}", cwd=tmp_path
     )
     assert ran.stdout.endswith("held 1\n"), ran.stdout + ran.stderr
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_arguments):
-        """Say nothing of requests."""
+def test_mpremote_installs_it_on_a_board(real, served, tmp_path):
+    package, index = served
+    with SerialBoard(program("micropython"), tmp_path) as board:
+        command = [program("mpremote"), "connect", board.port, "mip", "install"]
+        done = subprocess.run(
+            [*command, "--target", "/lib", "--index", index, package],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = contents_below(real[0] / "lib")
+    assert board.files() == {f"/lib/{name}": data for name, data in wanted.items()}
 
 
 def test_the_image_mounts_as_romfs_and_runs(real, tmp_path):
