@@ -12,10 +12,11 @@ What is where:
   `hub_reader`, `node_reader`, `sources`, `reader`, `rules`, `node_rules`, `schema`, `checks`,
   `secret`, `url`, `words`, `advice`
 - `records`: what is admitted, under which name, and when it was captured: `record`, `span`,
-  `stream`, `origin`, `clock`, `topics`, `filters`, `text`
+  `rewind`, `stream`, `origin`, `clock`, `topics`, `filters`, `text`
 - `store`: what becomes a record, the balance, and what must go when it is full: `admission`,
   `samples`, `lane`, `room`; the port of the durable `journal`, and its bytes on flash: `frame`,
-  `entry`, `segment`
+  `entry`, `segment`, `summary`; the journal made of these: `log`, a `chain` of `segments` for each
+  lane with its `account`, a `finder` of records, `recovery`, `quarantine`
 - `delivery`: what is sent when: `uplink`, `sender`, `fork`, `line`, `pace`, `answer`, `moment`; and
   when not: `backoff`, `retry_after`, `http_date`, `schedule`, `chance`
 - `wire`: what travels: `batch` in an `envelope`, made of `parts`; how a receiver reads it:

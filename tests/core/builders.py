@@ -1,6 +1,8 @@
 """Short ways to settings, messages, lanes and answers. Runs on CPython and MicroPython."""
 
-from tidegate.config.reading.gateway_reader import read_gateway
+import sys
+
+import tidegate
 from tidegate.delivery.chance import Chance
 from tidegate.events import Arrived, Message
 from tidegate.records.record import Record
@@ -36,7 +38,22 @@ def gateway_settings(tree=None):
             whole[name].update(value)
         else:
             whole[name] = value
-    return read_gateway(whole)
+    return _read(whole)
+
+
+def _read(tree):
+    """Return the settings in `tree`; on MicroPython the reader is then out of memory again.
+
+    It takes more than half of the heap that the tests of the core have there.
+    """
+    from tidegate.config.reading.gateway_reader import read_gateway
+
+    settings = read_gateway(tree)
+    if sys.implementation.name == "micropython":
+        del read_gateway, tidegate.config
+        for name in [name for name in sys.modules if name.startswith("tidegate.config")]:
+            del sys.modules[name]
+    return settings
 
 
 def uplink_settings(**changes):

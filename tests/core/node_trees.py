@@ -24,6 +24,7 @@ def lanes(*names):
 RIGHT = (
     {},
     {"node": {"name": "greenhouse-1"}},
+    {"node": {"name": "..."}, "wifi": {"ssid": "...", "hostname": "-"}},
     {"node": {}, "journal": {}, "board": {}, "lane": []},
     {"wifi": {"ssid": "n\u00e4tz", "password": "12345678"}},
     {"node": {"name": "a.b_c" + "x" * 40}, "wifi": {"ssid": "s", "country": "DE"}},

@@ -58,10 +58,11 @@ def lane_of(state: JournalState, lane: str) -> LaneState:
 
 
 class Script:
-    """Draws entries that fit what was drawn before."""
+    """Draws entries that fit what was drawn before; without `notes` none of a source's."""
 
-    def __init__(self, random: Random, disk: ModelDisk) -> None:
+    def __init__(self, random: Random, disk: ModelDisk, notes: bool = True) -> None:
         self._random = random
+        self._notes = notes
         self.ahead = copy.deepcopy(disk)
         self._ticks_ms = 1000
         self._boot = max(disk.boots, default=0)
@@ -89,7 +90,7 @@ class Script:
             properties = random.choice((b"", b"", random.randbytes(12)))
             payload = random.randbytes(size)
             topic = random.choice(TOPICS)
-            flags = random.randrange(7)
+            flags = random.choice((0, 1, 2, 4, 5, 6))
             records.append(Record(self._boot, self._ticks_ms, topic, payload, flags, properties))
         return admitted(state, records)
 
@@ -134,7 +135,7 @@ class Script:
             return Renewed(state.lane, f"{random.getrandbits(64):016x}")
         if kind == 1:
             return Spent(random.randrange(20000), random.randrange(1 << 40))
-        if kind == 2:
+        if kind == 2 and self._notes:
             return Noted(
                 random.choice(("listen", "other")),
                 [
