@@ -18,7 +18,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM = "tidegate_micropython"
@@ -171,7 +171,8 @@ def without_types(text: str) -> str:
     """Return a module without what only a type checker or CPython looks at; lines keep their place.
 
     MicroPython would carry it along: `TYPE_CHECKING` is a variable there, so the imports below it
-    are compiled, and it accepts `__slots__` without effect.
+    are compiled, and it accepts `__slots__` without effect.  A record that adds to its `namedtuple`
+    only the types of its fields is that tuple itself: a class less, and half of each instance.
     """
     lines = text.splitlines(keepends=True)
     for block in ast.walk(ast.parse(text)):
@@ -185,6 +186,10 @@ def without_types(text: str) -> str:
                 left = "0\n" if len(body) == 1 else "\n"
                 lines[first] = " " * statement.col_offset * len(left.strip()) + left
                 lines[first + 1 : last] = ["\n"] * (last - first - 1)
+            elif is_plain_record(statement):
+                first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
+                lines[first] = f"{statement.name} = {ast.unparse(statement.bases[0])}\n"
+                lines[first + 1 : last] = ["\n"] * (last - first - 1)
     return "".join(lines)
 
 
@@ -195,6 +200,19 @@ def is_for_others(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Assign):
         return ast.unparse(statement.targets[0]) in ("TYPE_CHECKING", "__slots__")
     return False
+
+
+def is_plain_record(statement: ast.stmt) -> "TypeGuard[ast.ClassDef]":
+    """Tell whether a class is a `namedtuple` to which nothing is added but texts and types."""
+    if not isinstance(statement, ast.ClassDef) or statement.decorator_list:
+        return False
+    bases = [base for base in statement.bases if isinstance(base, ast.Call)]
+    return [ast.unparse(base.func) for base in bases] == ["namedtuple"] and all(
+        is_for_others(one)
+        or (isinstance(one, ast.AnnAssign) and one.value is None)
+        or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        for one in statement.body
+    )
 
 
 def version_of(root: Path) -> str:

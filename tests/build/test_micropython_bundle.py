@@ -104,6 +104,17 @@ def test_what_only_others_read_leaves_and_every_line_keeps_its_number():
     assert BUILD.without_types(kept) == kept
 
 
+def test_a_record_that_adds_only_types_is_its_tuple():
+    head = 'class A(\n    namedtuple("A", ("b",))\n):\n    """Text."""\n\n'
+    head += "    __slots__ = ()\n    b: int\n"
+    left = BUILD.without_types(head + "c = A(1)\n")
+    assert left.split() == 'A = namedtuple("A", ("b",)) c = A(1)'.replace('"', "'").split()
+    assert left.count("\n") == head.count("\n") + 1
+    method = "\n    def __str__(self):\n        return self.b\n"
+    for kept in (head + method, head + "    c = 1\n", head.replace("namedtuple", "record")):
+        assert BUILD.without_types(kept).startswith("class A(\n"), kept
+
+
 def test_equal_sources_give_equal_bytes_wherever_they_lie(tmp_path):
     sums = []
     for name in ("one", "another/further/down"):
