@@ -162,15 +162,17 @@ class Hub:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def build_app(hub: Hub) -> Starlette:
-    """Return the ASGI application around `hub`."""
+def build_app(hub: Hub, has_metrics: bool = True) -> Starlette:
+    """Return the ASGI application around `hub`; without /metrics where others tell the figures."""
+    routes = [
+        Route("/v1/streams/{stream}/batches", hub.post_batch, methods=["POST"]),
+        Route("/v1/streams/{stream}", hub.get_stream, methods=["GET"]),
+        Route("/healthz", hub.get_health, methods=["GET"]),
+    ]
+    if has_metrics:
+        routes.append(Route("/metrics", hub.get_metrics, methods=["GET"]))
     return Starlette(
-        routes=[
-            Route("/v1/streams/{stream}/batches", hub.post_batch, methods=["POST"]),
-            Route("/v1/streams/{stream}", hub.get_stream, methods=["GET"]),
-            Route("/healthz", hub.get_health, methods=["GET"]),
-            Route("/metrics", hub.get_metrics, methods=["GET"]),
-        ],
+        routes=routes,
         exception_handlers={HTTPException: _no_such_place, Exception: _our_fault},
     )
 

@@ -21,19 +21,13 @@ import uvicorn
 from tidegate.config.settings import HubNodeSettings, HubSettings
 from tidegate.config.url import Url
 from tidegate.records.stream import IDENTITY_DIGITS
-from tidegate_hub.app import Hub, Limits, build_app
+from tidegate_hub.app import Hub, Limits
 from tidegate_hub.errors import HubError
-from tidegate_hub.heads import Heads
+from tidegate_hub.http_server import BACKLOG, run_server, server_for
 from tidegate_hub.metrics import Metrics
 from tidegate_hub.receiver import Receiver
 from tidegate_hub.store import Store, open_store
 from tidegate_hub.tokens import TokenBook, parse_token_hash, token_digest
-
-BACKLOG = 512  # After an outage many gateways come at once.
-KEEP_ALIVE_S = 75  # Longer than a gateway pauses between batches, so that it keeps its connection.
-STOP_POLL_S = 0.1
-HEADS_POLL_S = 1.0
-GRACE_S = 30  # A batch in flight takes milliseconds; this is for a database that has become slow.
 
 _LOG = logging.getLogger("tidegate.hub")
 
@@ -115,41 +109,7 @@ def serve(hub: Hub, listener: socket.socket, on_ready: Callable[[str], None] | N
         if on_ready is not None:
             # The socket listens already: who connects now waits only for the loop to start.
             on_ready(url)
-        asyncio.run(_run(server, listener))
-
-
-async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    heads, look_at_s = Heads(KEEP_ALIVE_S), 0.0
-    while not serving.done():
-        await asyncio.wait([serving], timeout=STOP_POLL_S)
-        if time.monotonic() >= look_at_s:
-            look_at_s = time.monotonic() + HEADS_POLL_S
-            for connection in heads.overdue(server.server_state.connections, time.monotonic()):
-                connection.transport.abort()
-        if server.should_exit:
-            # uvicorn asks its connections to end only once; one that was just being accepted
-            # misses that, and an idle one would hold the process until the grace is over.
-            for connection in list(server.server_state.connections):
-                connection.shutdown()
-    await serving
-
-
-def server_for(hub: Hub) -> uvicorn.Server:
-    """Return a server for `hub`; it ends when its `should_exit` is set."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            build_app(hub),
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            lifespan="off",
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-    )
+        asyncio.run(run_server(server, [listener]))
 
 
 def _open(settings: HubSettings) -> Store:

@@ -30,13 +30,16 @@ from tidegate.config.secret import Secret
 from tidegate.config.settings import (
     LISTEN,
     MQTT,
+    NODES,
     GatewaySettings,
     HubNodeSettings,
     HubSettings,
     ListenerSettings,
+    NodesSettings,
     SourceSettings,
     UplinkSettings,
 )
+from tidegate_linux.nodes.tokens import TokensError, load_tokens
 
 # Below this the commit of a burst, its log and the ballast take more than the records do.
 LIMIT_BYTES_MIN = 16_000_000
@@ -73,6 +76,8 @@ def load_gateway(
         sources = tuple(map(file.source, settings.sources, paths))
         for listener, place in zip(settings.listeners, settings.source_paths(LISTEN), strict=True):
             file.check_tls_files(listener, place)
+        for nodes, place in zip(settings.nodes, settings.source_paths(NODES), strict=True):
+            file.check_nodes(nodes, place)
         uplink = None if settings.uplink is None else file.uplink(settings.uplink)
     except SettingsError as error:
         raise file.error(error) from None
@@ -207,6 +212,20 @@ class _File:
                 _bytes_of(Path(file), f"{path}.{name}")
         if given.key_file:
             self._warn_if_exposed(Path(given.key_file))
+
+    def check_nodes(self, given: NodesSettings, path: str) -> None:
+        """Look whether the files of a place for nodes can be read, and what is in them used."""
+        for name, file in (("cert_file", given.cert_file), ("key_file", given.key_file)):
+            if file:
+                _bytes_of(Path(file), f"{path}.{name}")
+        tokens = Path(given.tokens_file)
+        _bytes_of(tokens, f"{path}.tokens_file")
+        try:
+            load_tokens(tokens)
+        except TokensError as error:
+            raise SettingsError(f"{path}.tokens_file", error.what, error.hint) from None
+        for secret in filter(None, (given.key_file, given.tokens_file)):
+            self._warn_if_exposed(Path(secret))
 
     def _warn_if_exposed(self, path: Path) -> None:
         if path.stat().st_mode & stat.S_IROTH:

@@ -7,7 +7,7 @@
 Promises that SIGTERM and SIGINT commit and acknowledge what has been taken in, and then end the
 program with exit code 0; that a stuck engine is seen, because nobody else makes snapshots; and that
 an engine which ends by itself ends the program, so that whoever supervises it starts it again.
-SIGHUP has our own endpoint read its TLS files and users again, and does nothing else: settings are
+SIGHUP has TLS files, users and tokens of nodes read again, and does nothing else: settings are
 read at the start only, and a terminal that closes ends nothing.
 
 One thread runs the engine and owns the journal.  The main thread only waits for signals.
@@ -73,11 +73,14 @@ class Shell:
             for index, source in enumerate(settings.sources)
         ]
         self._endpoint: EndpointSource | None = None
+        self._nodes: NodeReceiver | None = None
+        if settings.listeners or settings.nodes:
+            self._nodes = node_receiver(settings, observer)
         if settings.listeners:
-            places = " ".join(str(listener.url) for listener in settings.listeners)
-            nodes = NodeReceiver(now_ms, observer, places)
-            self._endpoint = EndpointSource(settings, now_ms, observer, nodes)
-            sources.extend([self._endpoint, nodes])
+            self._endpoint = EndpointSource(settings, now_ms, observer, self._nodes)
+            sources.append(self._endpoint)
+        if self._nodes is not None:
+            sources.append(self._nodes)
         lanes = lane_names(settings)
         chance = Chance(int.from_bytes(os.urandom(8), "little"))
         names = [source.name for source in sources]
@@ -107,9 +110,11 @@ class Shell:
         self._thread.start()
 
     def reload(self) -> None:
-        """Have the endpoint read its TLS files and users again, if there is one."""
+        """Have TLS files, users and tokens read again, where there are any."""
         if self._endpoint is not None:
             self._endpoint.reload()
+        if self._nodes is not None:
+            self._nodes.reload()
 
     def stop(self) -> None:
         """Take nothing more in, commit and acknowledge what was taken in, and end.
@@ -192,6 +197,17 @@ class Shell:
         self._snapshot = self._survey.take(at_ms, self._oldest)
 
 
+def node_receiver(settings: GatewaySettings, observer: LogObserver) -> NodeReceiver:
+    """Return the source of nodes, at the endpoint and at all places of their own."""
+    urls = " ".join(str(listener.url) for listener in settings.listeners)
+    if not settings.nodes:
+        return NodeReceiver(now_ms, observer, urls)
+    # Brings a web framework along, 20 MB that a gateway without such a place does not pay.
+    from tidegate_linux.nodes.http_place import HttpPlace
+
+    return NodeReceiver(now_ms, observer, urls, [HttpPlace(place) for place in settings.nodes])
+
+
 def run_gateway(settings: GatewaySettings, advice: Sequence[str]) -> None:
     """Run a gateway until SIGTERM or SIGINT.
 
@@ -213,7 +229,7 @@ def run_gateway(settings: GatewaySettings, advice: Sequence[str]) -> None:
     _spare_collector()
     shell.start(writer)
     while (number := os.read(reader, 1)[0]) == signal.SIGHUP:
-        _LOG.info("SIGHUP: TLS files and users are read again")
+        _LOG.info("SIGHUP: TLS files, users and tokens are read again")
         shell.reload()
     if number:
         _LOG.info("%s: what was taken in is committed", signal.Signals(number).name)

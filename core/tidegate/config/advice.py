@@ -4,7 +4,7 @@ Promises to say only what can be known from the settings alone, and never to quo
 only a look at files, brokers and the hub can tell is the platform's to add.
 """
 
-from tidegate.config.settings import LISTEN, MQTT
+from tidegate.config.settings import LISTEN, MQTT, NODES
 from tidegate.config.url import is_loopback, is_tls
 from tidegate.records.filters import overlap
 from tidegate.store.admission import RECENT_MAX
@@ -41,6 +41,12 @@ def advise_gateway(settings: "GatewaySettings") -> "list[str]":
         warnings += _overlap(path, source.topics)
     for path, listener in zip(settings.source_paths(LISTEN), settings.listeners):
         warnings += _exposed(path, listener)
+    for path, place in zip(settings.source_paths(NODES), settings.nodes):
+        if not is_loopback(place.url.host) and not is_tls(place.url):
+            warnings.append(
+                f"{path}.url: nodes send records and tokens to {place.url.host} in plaintext; "
+                + "use https://"
+            )
     if settings.uplink is None:
         warnings.append("uplink: is missing; messages are held and go nowhere")
     else:

@@ -1,6 +1,6 @@
 """The configuration keys of the gateway's own broker, as data; see `gateway_schema`."""
 
-from tidegate.config.checks import check_endpoint, check_plain_filter
+from tidegate.config.checks import check_endpoint, check_listener, check_plain_filter
 from tidegate.config.schema import (
     BYTES,
     DURATION_S,
@@ -35,7 +35,11 @@ LISTENER = table_list(
     SOURCES_MAX,
     (
         choice(
-            "type", None, ("mqtt", "listen"), "what it is: listen is a broker for devices", "listen"
+            "type",
+            None,
+            ("mqtt", "listen", "nodes"),
+            "what it is: listen is a broker for devices",
+            "listen",
         ),
         url(
             "url",
@@ -233,6 +237,38 @@ ENDPOINT = table(
         ),
     ),
     "the bounds of the broker behind all listeners",
+)
+
+NODES_LISTENER = table_list(
+    "source",
+    0,
+    SOURCES_MAX,
+    (
+        choice(
+            "type",
+            None,
+            ("mqtt", "listen", "nodes"),
+            "what it is: nodes takes batches over HTTP, as a hub does",
+            "nodes",
+        ),
+        url(
+            "url",
+            None,
+            ("http", "https"),
+            "where nodes send their batches; https:// is TLS",
+            check_listener,
+            "http://127.0.0.1:8081",
+        ),
+        path(
+            "tokens_file",
+            "",
+            "the file of who may send: a line for each, its name and its token, or sha256: and hex",
+            "nodes.tokens",
+        ),
+        path("cert_file", "", "the PEM file of the certificate to show to nodes (TLS)"),
+        path("key_file", "", "the PEM file of that certificate's private key"),
+    ),
+    "a place where nodes and other gateways send batches over HTTP; over MQTT they need none",
 )
 
 ACCESS = table_list(

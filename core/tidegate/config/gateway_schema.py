@@ -17,7 +17,14 @@ from tidegate.config.checks import (
     check_topic_filter,
     check_window,
 )
-from tidegate.config.endpoint_schema import ACCESS, ENDPOINT, FILTERS_MAX, LISTENER, SOURCES_MAX
+from tidegate.config.endpoint_schema import (
+    ACCESS,
+    ENDPOINT,
+    FILTERS_MAX,
+    LISTENER,
+    NODES_LISTENER,
+    SOURCES_MAX,
+)
 from tidegate.config.schema import (
     BYTES,
     DURATION_S,
@@ -72,8 +79,8 @@ _BROKER = table_list(
         choice(
             "type",
             None,
-            ("mqtt", "listen"),
-            "what it is: mqtt subscribes to a broker, listen is one itself",
+            ("mqtt", "listen", "nodes"),
+            "what it is: mqtt subscribes to a broker, listen is one itself, nodes takes batches",
             "mqtt",
         ),
         url(
@@ -129,10 +136,10 @@ _BROKER = table_list(
             "the MQTT 5 user property that names a message on its topic; its copies are left out",
         ),
     ),
-    "where messages come from; write [[source]] again for each further one, of either type",
+    "where messages come from; write [[source]] again for each further one, of any type",
 )
 
-SOURCE = with_variants(_BROKER, ("listen", LISTENER))
+SOURCE = with_variants(_BROKER, ("listen", LISTENER), ("nodes", NODES_LISTENER))
 
 LANE = table_list(
     "lane",

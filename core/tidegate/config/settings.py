@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tidegate.delivery.schedule import Window
 
 MQTT = "mqtt"  # The types of [[source]]: a broker to subscribe to,
-LISTEN = "listen"  # and a place where devices connect.
+LISTEN = "listen"  # a place where devices connect,
+NODES = "nodes"  # and one where nodes send batches over HTTP.
 
 
 class NodeSettings(namedtuple("NodeSettings", ("name", "data"))):
@@ -100,6 +101,16 @@ class ListenerSettings(
     cert_file: str
     key_file: str
     message_id: str
+
+
+class NodesSettings(namedtuple("NodesSettings", ("url", "tokens_file", "cert_file", "key_file"))):
+    """A place where nodes send batches over HTTP; `tokens_file` says who may."""
+
+    __slots__ = ()
+    url: Url
+    tokens_file: str
+    cert_file: str
+    key_file: str
 
 
 class EndpointSettings(
@@ -267,14 +278,16 @@ class GatewaySettings(
             "status",
             "log",
             "source_types",
+            "nodes",
         ),
     )
 ):
     """All of a gateway's settings.
 
-    `sources` are the [[source]] tables of type "mqtt", `listeners` those of type "listen", and
-    `source_types` has the types of all of them as they stand in the file.  `lanes` are in the order
-    of their priority and always hold the main one; `uplink` is None for a gateway that only holds.
+    `sources` are the [[source]] tables of type "mqtt", `listeners` those of type "listen", `nodes`
+    those of type "nodes", and `source_types` has the types of all of them in their order.  `lanes`
+    are in the order of their priority and always hold the main one; `uplink` is None for a gateway
+    that only holds.
     """
 
     __slots__ = ()
@@ -289,6 +302,7 @@ class GatewaySettings(
     status: StatusSettings
     log: LogSettings
     source_types: "tuple[str, ...]"
+    nodes: "tuple[NodesSettings, ...]"
 
     def source_paths(self, type: str) -> "list[str]":
         """Return where the sources of a type stand, such as "source[1]", in their order."""

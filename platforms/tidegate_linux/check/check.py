@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from tidegate.config.settings import LISTEN, MQTT, GatewaySettings
+from tidegate.config.settings import LISTEN, MQTT, NODES, GatewaySettings
 from tidegate.config.url import Url
 from tidegate_linux.check.hub import check_hub
-from tidegate_linux.check.listener import check_listener, check_users
+from tidegate_linux.check.listener import check_listener, check_nodes, check_users
 from tidegate_linux.check.machine import check_clock, check_folder, check_journal
 from tidegate_linux.config import load_gateway
 from tidegate_linux.log import escaped
@@ -56,6 +56,8 @@ def _looks(
         looks.append((path, partial(check_broker, source)))
     for path, listener in zip(settings.source_paths(LISTEN), settings.listeners, strict=True):
         looks.append((path, partial(check_listener, listener, Path(settings.node.data))))
+    for path, place in zip(settings.source_paths(NODES), settings.nodes, strict=True):
+        looks.append((path, partial(check_nodes, place, Path(settings.node.data))))
     if settings.listeners:
         looks.append(("users", lambda: check_users(settings)))
     if uplink is not None:

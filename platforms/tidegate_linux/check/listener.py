@@ -8,11 +8,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tidegate.config.settings import GatewaySettings, ListenerSettings
+from tidegate.config.settings import GatewaySettings, ListenerSettings, NodesSettings
 from tidegate.config.url import Url, is_tls
 from tidegate_linux.endpoint.access.users import Users, UsersError
 from tidegate_linux.journal.folder import lock_holder
 from tidegate_linux.mqtt.broker_check import ERROR, INFO, WARNING, Finding
+from tidegate_linux.nodes.tokens import TokensError, load_tokens
 from tidegate_linux.status.server import listen
 
 EXPIRY_DAYS_MIN = 30  # A visit to the site is planned weeks ahead.
@@ -32,6 +33,23 @@ def check_listener(listener: ListenerSettings, folder: Path) -> list[Finding]:
     if is_tls(listener.url):
         findings += _check_tls(listener)
     return findings
+
+
+def check_nodes(place: NodesSettings, folder: Path) -> list[Finding]:
+    """Look whether nodes can send to a place over HTTP."""
+    findings = [_check_port(place.url, folder)]
+    if is_tls(place.url):
+        files = ("", place.cert_file, place.key_file)
+        findings += _check_tls(ListenerSettings(place.url, (), False, "off", *files, ""))
+    path = Path(place.tokens_file)
+    try:
+        count = len(load_tokens(path).names)
+    except TokensError as error:
+        return [*findings, Finding(ERROR, f"{path} {error.what}", error.hint)]
+    if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        what = f"{path} can be read by others, and may hold tokens"
+        return [*findings, Finding(WARNING, what, f"chmod 600 {path}")]
+    return [*findings, Finding(INFO, f"{count} may send, by {path}", "")]
 
 
 def check_users(settings: GatewaySettings) -> list[Finding]:

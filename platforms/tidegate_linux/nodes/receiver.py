@@ -18,7 +18,24 @@ from tidegate_hub.answers import RETRY_AFTER_S, Answer, refusal
 from tidegate_linux.nodes.machine import PAUSED, RUNNING, NodeMachine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
     from tidegate.ports import Deliver, Observer
+
+    class Place(Protocol):
+        """Where nodes come in over HTTP: `HttpPlace`."""
+
+        url: str
+        problem: str
+
+        def start(self, nodes: "NodeReceiver") -> None: ...
+
+        def reload(self) -> str: ...
+
+        def stop(self) -> None: ...
+
+        def join(self) -> None: ...
 
     Word = Callable[[NodeMachine], None]
     Reply = Callable[[Answer], None]
@@ -50,14 +67,20 @@ class NodeReceiver:
         self,
         clock_ms: Callable[[], int],
         observer: "Observer | None" = None,
-        places: str = "",
+        listeners: str = "",
+        places: "Sequence[Place]" = (),
         new_identity: Callable[[], str] | None = None,
     ) -> None:
-        """`clock_ms` is the monotonic clock of this boot; `places` is where nodes come in."""
+        """`clock_ms` is the monotonic clock of this boot.
+
+        `listeners` are the URLs at which nodes come in over MQTT, for the status; `places` are
+        where they come in over HTTP, and these are opened and closed here.
+        """
         self.name = NODES
         self._clock_ms = clock_ms
         self._observer = observer
         self._new_identity = new_identity or _random_identity
+        self._listeners = listeners
         self._places = places
         self._thread: threading.Thread | None = None
         self._machine: NodeMachine | None = None  # Of the thread; others read its figures.
@@ -79,6 +102,16 @@ class NodeReceiver:
             target=self._run, args=(self._machine,), name="nodes", daemon=True
         )
         self._thread.start()
+        for place in self._places:
+            place.start(self)
+
+    def reload(self) -> None:
+        """Read the files of the places again; what is of no use leaves the old ones."""
+        for place in self._places:
+            reason = place.reload()
+            if reason and self._observer is not None:
+                fields: list[tuple[str, object]] = [("url", place.url), ("reason", reason)]
+                self._observer.report("error", "nodes_kept", fields)
 
     def receive(
         self, name: str, owner: str, body: bytes, reply: "Reply", deflated: bool = True
@@ -130,12 +163,14 @@ class NodeReceiver:
     def status(self) -> "dict[str, object]":
         """Return `state`, `since` (by `clock_ms`), `last_error` and what was counted."""
         machine = self._machine
-        state = self._state
+        problems = [f"{place.url}: {place.problem}" for place in self._places if place.problem]
+        state = "connecting" if problems and self._state == "connected" else self._state
+        urls = [self._listeners, *[place.url for place in self._places]]
         fields: dict[str, object] = {
             "state": state,
             "since": self._since_ms,
-            "last_error": self._problem,
-            "broker": self._places,
+            "last_error": self._problem or "; ".join(problems),
+            "broker": " ".join(filter(None, urls)),
             "generation": 1 if machine is None else machine.generation,
             "connections": 0,
         }
@@ -155,11 +190,15 @@ class NodeReceiver:
 
     def close(self) -> None:
         """Answer everybody who waits with "later", and end."""
+        for place in self._places:
+            place.stop()
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(CLOSE_S)
+        for place in self._places:
+            place.join()
         self._note_state("closed")
 
     def _ask(self, request: _Request, work: "Word") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidegate_linux.journal.timed import BOUNDS_S
 from tidegate_linux.status.endpoint_metrics import add_endpoint
+from tidegate_linux.status.nodes_metrics import add_nodes
 from tidegate_linux.status.survey import QUALITIES, Snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +30,7 @@ def metrics_text(snapshot: Snapshot, age_s: float, is_healthy: bool) -> str:
     _add_line(lines, fields)
     _add_sources(lines, fields["sources"])
     add_endpoint(lines, fields["sources"], _add)
+    add_nodes(lines, fields["sources"], _add)
     _add_journal(lines, fields["journal"])
     quality = QUALITIES.index(fields["clock"]["quality"])
     _add(lines, "clock_quality", "gauge", "0 unknown, 1 set, 2 synchronised.", [({}, quality)])

@@ -10,7 +10,7 @@ from tidegate.config.endpoint_schema import ENDPOINT
 from tidegate.config.gateway_schema import GATEWAY, UPLINK
 from tidegate.config.reading.reader import read_table
 from tidegate.config.reading.rules import check_tls, first_of, one_of, token_keys
-from tidegate.config.reading.sources import read_listeners, read_sources
+from tidegate.config.reading.sources import read_listeners, read_nodes, read_sources
 from tidegate.config.schema import SettingsError
 from tidegate.config.settings import (
     AccessSettings,
@@ -59,6 +59,7 @@ def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> Gateway
         StatusSettings(*status),
         LogSettings(*log),
         tuple([values[0] for values in sources]),
+        read_nodes(sources),
     )
 
 

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from tidegate.config.settings import (
         HubNodeSettings,
         ListenerSettings,
+        NodesSettings,
         SourceSettings,
         UplinkSettings,
     )
+    from tidegate.config.url import Url
 
 
 def one_of(path: str, name: str, keys: "Sequence[tuple[str, bool]]") -> None:
@@ -40,16 +42,16 @@ def first_of(path: str, name: str, value: str, before: "Sequence[str]") -> None:
 
 def check_tls(path: str, given: "SourceSettings | UplinkSettings | ListenerSettings") -> None:
     """Raise `SettingsError` when the files for TLS are incomplete, or would not be used."""
-    files = [
-        ("ca_file", given.ca_file),
-        ("cert_file", given.cert_file),
-        ("key_file", given.key_file),
-    ]
+    _check_files(path, given.url, given.ca_file, given.cert_file, given.key_file)
+
+
+def _check_files(path: str, url: "Url", ca_file: str, cert_file: str, key_file: str) -> None:
+    files = [("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)]
     for name, file in files:
-        if file and not is_tls(given.url):
+        if file and not is_tls(url):
             # Who names a certificate believes the line encrypted: better no line than a plain one.
-            problem = f"is for TLS, and the url begins with {given.url.scheme}://"
-            raise SettingsError(f"{path}.{name}", problem, f"write {given.url.scheme}s://")
+            problem = f"is for TLS, and the url begins with {url.scheme}://"
+            raise SettingsError(f"{path}.{name}", problem, f"write {url.scheme}s://")
     for name, file, other_name, other in (files[1] + files[2], files[2] + files[1]):
         if file and not other:
             raise SettingsError(
@@ -57,6 +59,14 @@ def check_tls(path: str, given: "SourceSettings | UplinkSettings | ListenerSetti
                 f"is missing, and {name} is given",
                 "give both; one file may hold the certificate and the key",
             )
+
+
+def check_nodes_tls(path: str, given: "NodesSettings") -> None:
+    """Raise `SettingsError` when a place for nodes cannot do the TLS that it is asked for."""
+    _check_files(path, given.url, "", given.cert_file, given.key_file)
+    if is_tls(given.url) and not given.cert_file:
+        problem = f"is missing, and the url begins with {given.url.scheme}://"
+        raise SettingsError(f"{path}.cert_file", problem, "give cert_file and key_file")
 
 
 def check_listener_tls(path: str, given: "ListenerSettings") -> None:

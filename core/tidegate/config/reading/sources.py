@@ -1,9 +1,22 @@
-"""Reads the two types of [[source]]: brokers to subscribe to, and listeners for devices."""
+"""Reads the types of [[source]]: brokers to subscribe to, listeners for devices and for nodes."""
 
-from tidegate.config.reading.rules import check_listener_tls, check_tls, first_of, one_of
+from tidegate.config.reading.rules import (
+    check_listener_tls,
+    check_nodes_tls,
+    check_tls,
+    first_of,
+    one_of,
+)
 from tidegate.config.schema import SettingsError
 from tidegate.config.secret import Secret
-from tidegate.config.settings import LISTEN, MQTT, ListenerSettings, SourceSettings
+from tidegate.config.settings import (
+    LISTEN,
+    MQTT,
+    NODES,
+    ListenerSettings,
+    NodesSettings,
+    SourceSettings,
+)
 from tidegate.config.url import Url, is_loopback
 from tidegate.config.words import shown
 
@@ -91,6 +104,24 @@ def _listener(given: ListenerSettings) -> ListenerSettings:
     is_given = given.anonymous in (True, False)
     anonymous = given.anonymous if is_given else is_loopback(url.host)
     return ListenerSettings(url, given.topics, anonymous, *given[3:])
+
+
+def read_nodes(value_lists: "list[list[Any]]") -> "tuple[NodesSettings, ...]":
+    """Return the places where nodes send to among the values of all [[source]] tables."""
+    taken = [listener.url for listener in read_listeners(value_lists)]
+    places: list[NodesSettings] = []
+    for index, values in enumerate(value_lists):
+        if values[0] == NODES:
+            path = f"source[{index}]"
+            place = NodesSettings(*values[1:])
+            if not place.tokens_file:
+                hint = "name a file with a line for each node: its name and its token"
+                raise SettingsError(f"{path}.tokens_file", "is missing", hint)
+            check_nodes_tls(path, place)
+            _check_place(path, place.url, taken)
+            taken.append(place.url)
+            places.append(place)
+    return tuple(places)
 
 
 def _check_place(path: str, url: Url, before: "list[Url]") -> None:
