@@ -12,15 +12,16 @@ the core, `source` is the queue before it, `journal` the files below it, `link` 
 up; `clock`, `board`, `wifi`, `log`, `config` and `status` are the rest of the platform.
 """
 
-from tidegate_micropython.config import ConfigError, load_node
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tidegate.config.node_settings import NodeSettings
     from tidegate_micropython.node import Node
 
-__all__ = ["ConfigError", "start"]
+
+class ConfigError(Exception):
+    """Report a wrong configuration: a key's path, and what is wrong with it."""
 
 
 def start(
@@ -34,8 +35,20 @@ def start(
     It starts also without a network and with a log that cannot be opened (P5).  `machine`,
     `network` and `make_link` stand in for those of the port, for tests.
     """
-    settings = load_node(config)
+    settings = load_settings(config)
     # Only now: what checks the settings has left memory again.
     from tidegate_micropython.start import make_node
 
     return make_node(settings, machine, network, make_link)
+
+
+def load_settings(config: "str | dict[str, Any]") -> "NodeSettings":
+    """Return the settings in a file, or in a tree of plain values; raise `ConfigError`."""
+    from tidegate_micropython import config as reader
+
+    try:
+        return reader.load_node(config)
+    except ValueError as error:
+        raise ConfigError(": ".join([part for part in error.args if part]))
+    finally:
+        reader.forget()

@@ -2,14 +2,19 @@
 
 Promises to judge as `tidegate.config.reading.node_reader` does, which has the whole schema and says
 more about what to do: `keys` is made from that schema, and what one key demands of another is the
-same code.  All of it is out of memory again before the engine comes in.
+same code.  All of it, this module too, is out of memory again before the engine comes in.
 """
 
 import gc
 import json
 import sys
 
+from tidegate.config.reading.node_rules import MAIN_LANE, check_journal, check_lanes, check_uplink
 from tidegate.config.secret import Secret
+from tidegate.config.url import is_tls, parse_url
+from tidegate.records.text import check_utf8
+from tidegate.records.topics import check_topic
+from tidegate_micropython.keys import KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,17 +30,14 @@ HOSTNAME_CHARACTERS_MAX = 32
 
 _LOWER, _UPPER = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PLAIN = _LOWER + "0123456789-"
-_ALPHABETS = {"N": _PLAIN + _UPPER + "_.", "H": _PLAIN + _UPPER, "L": _PLAIN, "U": _UPPER}
-_TEMPORARY = (
-    "tidegate_micropython.keys",
-    "tidegate.config.reading.node_rules",
-    "tidegate.config.reading",
-    "tidegate.config.url",
-)
-
-
-class ConfigError(Exception):
-    """Report a wrong configuration: the key's path, and what is wrong."""
+# V: what is visible in ASCII.
+_ALPHABETS = {
+    "N": _PLAIN + _UPPER + "_.",
+    "H": _PLAIN + _UPPER,
+    "L": _PLAIN,
+    "U": _UPPER,
+    "V": "".join([chr(code) for code in range(0x21, 0x7F)]),
+}
 
 
 class Settings:
@@ -43,18 +45,26 @@ class Settings:
 
 
 def load_node(config: "str | dict[str, Any]") -> "NodeSettings":
-    """Return the settings in a file, or in a tree of plain values; raise `ConfigError`."""
-    tree = _tree(config) if isinstance(config, str) else config
-    try:
-        return _settings(tree)
-    except ValueError as error:
-        raise ConfigError(": ".join(error.args))
-    finally:
-        for name in _TEMPORARY:
-            if sys.modules.pop(name, None) is not None:
-                parent, _, child = name.rpartition(".")
-                delattr(sys.modules[parent], child)
-        gc.collect()
+    """Return the settings in a file, or in a tree of plain values.
+
+    Raises `ValueError` with a key's path, what is wrong with it, and perhaps what to do.
+    """
+    return _settings(_tree(config) if isinstance(config, str) else config)
+
+
+def forget() -> None:
+    """Let go of this module and of what only it needs."""
+    for name in (
+        "tidegate_micropython.config",
+        "tidegate_micropython.keys",
+        "tidegate.config.reading.node_rules",
+        "tidegate.config.reading",
+        "tidegate.config.url",
+    ):
+        if sys.modules.pop(name, None) is not None:
+            parent, _, child = name.rpartition(".")
+            delattr(sys.modules[parent], child)
+    gc.collect()
 
 
 def _tree(path: str) -> "Any":
@@ -62,89 +72,73 @@ def _tree(path: str) -> "Any":
         with open(path, "rb") as file:
             data = file.read(CONFIG_BYTES_MAX + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error}")
+        raise ValueError(path, f"cannot be read: {error}")
     if len(data) > CONFIG_BYTES_MAX:
-        raise ConfigError(f"{path}: has more than {CONFIG_BYTES_MAX} bytes")
+        raise ValueError(path, f"has more than {CONFIG_BYTES_MAX} bytes")
     try:
         return json.loads(data)
     except ValueError:
-        raise ConfigError(f"{path}: is not JSON; names and texts stand in double quotes")
+        raise ValueError(path, "is not JSON; names and texts stand in double quotes")
 
 
 def _settings(tree: "Any") -> "NodeSettings":
-    from tidegate.config.reading.node_rules import MAIN_LANE, check_journal, check_lanes
-    from tidegate_micropython.keys import KEYS
-
     tables: dict[str, list[list[str]]] = {}
-    for line in KEYS.split("\n"):
-        if line:
-            table, _, key = line.partition(".")
-            tables.setdefault(table, []).append(key.split(" "))
+    for line in KEYS.split("\n")[:-1]:
+        table, _, key = line.partition(".")
+        tables.setdefault(table, []).append(key.split(" "))
     _refuse_unknown("", tree, tables)
-    all_of_it = Settings()
-    all_of_it.name = _read("node", tree.get("node", {}), tables["node"]).name or DEFAULT_NAME
-    all_of_it.wifi = _optional("wifi", tree, tables)
-    if all_of_it.wifi is not None and not all_of_it.wifi.hostname:
-        name = all_of_it.name[:HOSTNAME_CHARACTERS_MAX]
-        all_of_it.wifi.hostname = name.replace(".", "-").replace("_", "-")
-    all_of_it.journal = journal = _read("journal", tree.get("journal", {}), tables["journal"])
-    check_journal(journal.limit_bytes, journal.segment_bytes)
-    all_of_it.uplink = _optional("uplink", tree, tables)
-    if all_of_it.uplink is not None:
-        _finish_uplink(all_of_it.uplink)
+    found = Settings()
+    found.name = _read("node", tree.get("node", {}), tables).name or DEFAULT_NAME
+    found.wifi = _read("wifi", tree["wifi"], tables) if "wifi" in tree else None
+    if found.wifi is not None and not found.wifi.hostname:
+        hostname = found.name[:HOSTNAME_CHARACTERS_MAX]
+        found.wifi.hostname = hostname.replace(".", "-").replace("_", "-")
+    found.journal = _read("journal", tree.get("journal", {}), tables)
+    check_journal(found.journal.limit_bytes, found.journal.segment_bytes)
+    found.uplink = _uplink(_read("uplink", tree["uplink"], tables)) if "uplink" in tree else None
     trees = tree.get("lane", [])
     if not isinstance(trees, list) or len(trees) > LANES_MAX:
         raise ValueError("lane", f"is not a list of at most {LANES_MAX}")
-    lanes = [_read(f"lane[{at}]", each, tables["lane"]) for at, each in enumerate(trees)]
+    lanes = [_read("lane", trees[at], tables, f"[{at}]") for at in range(len(trees))]
     if not check_lanes(lanes):
-        lanes.append(_read("lane", {"name": MAIN_LANE}, tables["lane"]))
-    all_of_it.lanes = tuple(lanes)
-    all_of_it.board = _read("board", tree.get("board", {}), tables["board"])
-    return all_of_it
+        lanes.append(_read("lane", {"name": MAIN_LANE}, tables))
+    found.lanes = lanes
+    found.board = _read("board", tree.get("board", {}), tables)
+    return found
 
 
-def _optional(name: str, tree: "dict[str, Any]", tables: "dict[str, Any]") -> "Any":
-    return _read(name, tree[name], tables[name]) if name in tree else None
-
-
-def _finish_uplink(uplink: "Any") -> None:
-    """Take the URL apart, once what belongs together is found so."""
-    from tidegate.config.reading.node_rules import check_uplink
-    from tidegate.config.url import is_tls
-
+def _uplink(uplink: "Any") -> "Any":
+    """Return the uplink with its URL taken apart, once what belongs together is found so."""
     url = uplink.url
+    login = uplink.username, uplink.password, uplink.token
     uplink.username, uplink.password = check_uplink(
-        uplink.type,
-        url,
-        uplink.username,
-        uplink.password,
-        uplink.token,
-        uplink.ca_file,
-        uplink.prefix,
+        uplink.type, url, *login, uplink.ca_file, uplink.prefix
     )
     uplink.host, uplink.port, uplink.path, uplink.tls = url.host, url.port, url.path, is_tls(url)
     del uplink.url
+    return uplink
 
 
-def _read(path: str, tree: "Any", keys: "list[list[str]]") -> "Any":
-    """Return the values of one table; raise `ValueError` with a path and a problem."""
-    _refuse_unknown(path, tree, [key[0] for key in keys])
+def _read(table: str, tree: "Any", tables: "dict[str, list[list[str]]]", at: str = "") -> "Any":
+    """Return the values of one table."""
+    keys = tables[table]
+    _refuse_unknown(table + at, tree, [key[0] for key in keys])
     values = Settings()
     for name, kind, default, *bounds in keys:
-        where = f"{path}.{name}"
+        where = f"{table}{at}.{name}"
         if name in tree:
-            value = _value(where, kind, tree[name], default == "!", bounds)
+            value = tree[name]
         elif default == "!":
             raise ValueError(where, "is missing")
         else:
             value = _default(kind, default)
-        setattr(values, name, value)
+        setattr(values, name, _value(where, kind, value, default == "!", bounds))
     return values
 
 
 def _refuse_unknown(path: str, tree: "Any", known: "Any") -> None:
     if not isinstance(tree, dict):
-        raise ValueError(path or "it", "is not a table")
+        raise ValueError(path, "is not a table")
     for name in sorted(tree):
         if name not in known:
             raise ValueError(f"{path}.{name}" if path else name, "is not a known key")
@@ -155,94 +149,70 @@ def _default(kind: str, default: str) -> "Any":
         return int(default)
     if kind == "b":
         return default == "1"
-    if kind == "f":
-        return ()
-    text = "" if default == "-" else default
-    return Secret(text) if kind == "s" else text
+    return () if kind == "f" else "" if default == "-" else default
 
 
 def _value(where: str, kind: str, value: "Any", required: bool, bounds: "list[str]") -> "Any":
+    is_truth = value is True or value is False
     if kind == "b":
-        if value is not True and value is not False:
+        if not is_truth:
             raise ValueError(where, "is not true or false")
         return value
     if kind == "n":
         least, most = int(bounds[0]), int(bounds[1])
-        is_whole = isinstance(value, int) and value is not True and value is not False
-        if not is_whole or not least <= value <= most:
+        if is_truth or not isinstance(value, int) or not least <= value <= most:
             raise ValueError(where, f"is not a whole number from {least} to {most}")
         return value
-    if kind == "f":
-        if not isinstance(value, list) or len(value) > int(bounds[0]):
-            raise ValueError(where, f"is not a list of at most {bounds[0]}")
-        for at, item in enumerate(value):
-            _check_text(f"{where}[{at}]", item, True)
-            _check_filter(f"{where}[{at}]", item)
-            if item in value[:at]:
-                raise ValueError(f"{where}[{at}]", "is given twice")
-        return tuple(value)
-    _check_text(where, value, required or kind == "c")
-    return _text(where, kind, value, bounds)
+    if kind != "f":
+        return _text(where, kind, value, required, bounds)
+    if not isinstance(value, (list, tuple)) or len(value) > int(bounds[0]):
+        raise ValueError(where, f"is not a list of at most {bounds[0]}")
+    for at in range(len(value)):
+        _text(f"{where}[{at}]", kind, value[at], True, bounds)
+        if value[at] in value[:at]:
+            raise ValueError(f"{where}[{at}]", "is given twice")
+    return tuple(value)
 
 
-def _check_text(where: str, value: "Any", required: bool) -> None:
-    from tidegate.records.text import check_utf8
-
-    if not isinstance(value, str) or len(value) > TEXT_CHARACTERS_MAX:
+def _text(where: str, kind: str, text: "Any", required: bool, bounds: "list[str]") -> "Any":
+    """Check a text, which may be a secret and so is never quoted."""
+    if not isinstance(text, str) or len(text) > TEXT_CHARACTERS_MAX:
         raise ValueError(where, f"is not a text of at most {TEXT_CHARACTERS_MAX} characters")
-    if required and not value:
+    if not text and (required or kind == "c"):
         raise ValueError(where, "is empty")
-    if any(letter < " " or "\x7f" <= letter < "\xa0" for letter in value):
-        raise ValueError(where, "has a control character in it")
-    try:
-        check_utf8(value.encode())
-    except ValueError:
-        raise ValueError(where, "is not valid Unicode")
-
-
-def _text(where: str, kind: str, value: str, bounds: "list[str]") -> "Any":
-    if kind == "u":
-        from tidegate.config.url import parse_url
-
+    problem = ""
+    if any(letter < " " or "\x7f" <= letter < "\xa0" for letter in text):
+        problem = "has a control character in it"
+    elif kind == "c":
+        if text not in bounds:
+            problem = "is not one of " + ", ".join(bounds)
+    elif text:
         try:
-            return parse_url(value, bounds)
+            return _checked(kind, text, bounds)
         except ValueError as error:
-            raise ValueError(where, error.args[0])
-    if kind == "c":
-        if value not in bounds:
-            raise ValueError(where, "is not one of " + ", ".join(bounds))
-    elif kind == "p":
-        _check_prefix(where, value)
-    elif value:
-        _check_letters(where, value, *bounds)
-    return Secret(value) if kind == "s" else value
+            problem = error.args[0]
+    if problem:
+        raise ValueError(where, problem)
+    return Secret(text) if kind == "s" else text
 
 
-def _check_letters(where: str, value: str, code: str, least: str, most: str) -> None:
-    """Refuse a text, which may be a secret and so is not quoted, by its letters or its length."""
-    alphabet = _ALPHABETS.get(code)
-    if alphabet is not None and any(letter not in alphabet for letter in value):
-        raise ValueError(where, "has a letter that cannot be in it")
-    if code == "V" and (value == "..." or any(not "!" <= letter <= "~" for letter in value)):
-        raise ValueError(where, "is not a token of printable ASCII characters")
-    if not int(least) <= len(value.encode()) <= int(most):
-        raise ValueError(where, f"has not {least} to {most} bytes")
+def _checked(kind: str, text: str, bounds: "list[str]") -> "Any":
+    """Return what a text that is not empty stands for; raise `ValueError` with the problem."""
+    data = text.encode()
+    check_utf8(data)
+    if kind == "u":
+        return parse_url(text, bounds)
+    if kind == "p":
+        check_topic(data)
+    elif kind == "f":
+        from tidegate.records.filters import FilterMap
 
-
-def _check_filter(where: str, text: str) -> None:
-    from tidegate.records.filters import FilterMap
-
-    try:
-        FilterMap([(text.encode(), "")])
-    except ValueError as error:
-        raise ValueError(where, f"is not a topic filter: {error.args[0]}")
-
-
-def _check_prefix(where: str, text: str) -> None:
-    from tidegate.records.topics import check_topic
-
-    try:
-        if text:
-            check_topic(text.encode())
-    except ValueError as error:
-        raise ValueError(where, f"cannot begin a topic: {error.args[0]}")
+        FilterMap([(data, "")])
+    else:
+        code, least, most = bounds
+        is_example = code == "V" and text == "..."
+        if is_example or any(letter not in _ALPHABETS.get(code, text) for letter in text):
+            raise ValueError("has letters that cannot be in it")
+        if not int(least) <= len(data) <= int(most):
+            raise ValueError(f"has not {least} to {most} bytes")
+    return Secret(text) if kind == "s" else text

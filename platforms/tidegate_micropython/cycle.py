@@ -4,6 +4,8 @@ Promises that what was sampled is on flash before the radio is turned on, and th
 delivered stays there for a later cycle.  Imported when it is used.
 """
 
+import sys
+
 from tidegate.errors import StorageError
 from tidegate_micropython.status import oldest_age_s
 
@@ -20,12 +22,14 @@ RETRY_MS_MIN, RETRY_MS_MAX = 60_000, 3_600_000  # After uploads that failed.
 
 def run_cycle(node: "Node", samples: "Sequence[tuple[str, Any]]", sleep_s: float) -> None:
     """Run one cycle of `node`; returns only where the board cannot sleep deeply."""
-    node.board.start_watchdog()
+    if sys.platform != "rp2":  # Its watchdog cannot be stopped and counts to 8 s.
+        node.board.start_watchdog()
     for topic, value in samples:
         try:
-            if not node.put_nowait(topic, value() if callable(value) else value):
+            value = value() if callable(value) else value
+            if not node.put_nowait(topic, value):
                 node.sync()
-                node.put_nowait(topic, value() if callable(value) else value)
+                node.put_nowait(topic, value)
         except Exception as error:
             fields: list[tuple[str, object]] = [("topic", topic), ("error", repr(error))]
             node.observer.report("warning", "read_failed", fields)

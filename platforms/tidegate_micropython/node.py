@@ -17,6 +17,7 @@ from tidegate.errors import StorageError
 from tidegate.events import Message
 from tidegate.records.record import RETAIN, pack_properties
 from tidegate.records.topics import check_topic
+from tidegate_micropython.board import OFF
 from tidegate_micropython.sampler import Sampler
 from tidegate_micropython.shell import RECORD_BYTES_MAX, Shell
 from tidegate_micropython.source import Ticket
@@ -77,7 +78,8 @@ class Node:
         try:
             self.shell.turn(commit=True)
             if not ticket.is_stored and ticket.error is None:
-                self.shell.turn(commit=True)  # The journal may just have been opened again.
+                # The journal has just been opened again, or has to be given up first.
+                self.shell.turn(commit=True)
         finally:
             if not ticket.is_stored:
                 source.withdraw(ticket)
@@ -100,7 +102,8 @@ class Node:
         source = self.shell.source
         if not source.has_room(len(message.topic) + len(message.payload)):
             source.refused += 1
-            self.observer.report("warning", "queue_full", [("refused", source.refused)])
+            if source.refused & (source.refused - 1) == 0:  # The 1st, 2nd, 4th, 8th …
+                self.observer.report("warning", "queue_full", [("refused", source.refused)])
             return False
         source.add(message, None)
         return True
@@ -130,7 +133,8 @@ class Node:
     def every(self, seconds: float, topic: str, read: "Callable[[], Any]") -> Sampler:
         """In running mode, put what `read()` returns each so many seconds, queued.
 
-        `read` may be a coroutine function.  When it raises, that is logged and counted.
+        Call it before `run`.  `read` may be a coroutine function.  When it raises, that is logged
+        and counted.
         """
         check_topic(topic.encode())
         period_ms = int(seconds * 1000)
@@ -151,7 +155,10 @@ class Node:
         tasks = [asyncio.create_task(self._sample(sampler)) for sampler in self.samplers]
         try:
             while not self._is_closed:
-                self.shell.turn()
+                try:
+                    self.shell.turn()
+                except MemoryError:
+                    gc.collect()  # The next turn finds what this one left.
                 await self._rest()
         finally:
             for task in tasks:
@@ -197,22 +204,26 @@ class Node:
 
     def sync(self) -> None:
         """Return when all that was queued is on flash; raise `StorageError` when it is not."""
+        source = self.shell.source
         self.shell.turn(commit=True)
-        if self.shell.source.oldest_ms is not None:
-            raise self.shell.source.error
+        if source.oldest_ms is not None:
+            self.shell.turn(commit=True)
+        if source.oldest_ms is not None:
+            raise source.error
 
     def upload(self, timeout_ms: int) -> bool:
         """Commit what is queued and send what is held; tell whether nothing is left."""
+        shell = self.shell
         until_ms = self.clock.now_ms() + timeout_ms
-        self.shell.uses_network = True
-        self.shell.turn(commit=True)
-        while self.shell.held_records() or not self.shell.gateway.node:
+        shell.uses_network = True
+        shell.turn(commit=True)
+        while shell.held_records() or shell.source.oldest_ms is not None or not shell.gateway.node:
             now_ms = self.clock.now_ms()
             if now_ms >= until_ms:
                 return False
-            due_ms = min(until_ms, self.shell.deadline_ms(now_ms), now_ms + 1000)
+            due_ms = min(until_ms, shell.deadline_ms(now_ms), now_ms + 1000)
             self._wait(max(0, due_ms - now_ms))
-            self.shell.turn()
+            shell.turn(commit=True)
         return True
 
     def _wait(self, wait_ms: int) -> None:
@@ -243,6 +254,7 @@ class Node:
             waiting = self.shell.source.status()["waiting"]
             self.observer.report("error", "queue_lost", [("records", waiting), ("why", str(error))])
         self.shell.close()
+        self.board.show(OFF, 0)
         gc.collect()
 
     def _message(

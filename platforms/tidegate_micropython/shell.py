@@ -91,20 +91,16 @@ class Shell:
     def turn(self, commit: bool = False) -> None:
         """Take in what has come and do all that follows; `commit` what waits, due or not."""
         now_ms = self._clock.now_ms()
-        if self.uses_network:
-            self.wifi.poll(now_ms)
-            if self.wifi.online and self._clock.synchronise():
-                self._clock_due_ms = now_ms
         try:
             if self._is_broken:
-                self._give_up(now_ms)
+                self.engine.give_up(StorageError(STORAGE_IO, "out of memory"), now_ms)
+                self._is_broken = False
             self._step(now_ms, commit)
         except MemoryError:
+            # Whatever comes next begins by giving the journal up: that too needs some memory.
             self._is_broken = True
             gc.collect()
-            self._give_up(now_ms)
-        finally:
-            self.source.settle()
+        self.source.settle()
         self._tell(now_ms)
 
     def deadline_ms(self, now_ms: int) -> "int | None":
@@ -115,7 +111,7 @@ class Shell:
             dues.append(self.wifi.deadline_ms())
         if self.link is not None:
             dues.append(self.link.deadline_ms(now_ms))
-        if self._events:
+        if self._events or self._is_broken:
             dues.append(now_ms)
         times.extend([due for due in dues if due is not None])
         return min(times)
@@ -135,6 +131,10 @@ class Shell:
         self.wifi.stop()
 
     def _step(self, now_ms: int, commit: bool) -> None:
+        if self.uses_network:
+            self.wifi.poll(now_ms)
+            if self.wifi.online and self._clock.synchronise():
+                self._clock_due_ms = now_ms
         if self.link is not None:
             self.link.network_is(self.wifi.online if self.uses_network else None)
             self.link.poll(now_ms)
@@ -150,10 +150,6 @@ class Shell:
             if arrival is not None:
                 events.append(arrival)
         self.engine.step(events, now_ms)
-
-    def _give_up(self, now_ms: int) -> None:
-        self.engine.give_up(StorageError(STORAGE_IO, "out of memory"), now_ms)
-        self._is_broken = False
 
     def _tell(self, now_ms: int) -> None:
         """Show how things are, and feed the watchdog while there is progress."""

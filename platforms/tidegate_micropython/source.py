@@ -100,7 +100,8 @@ class NodeSource:
         """Return all that waits as one arrival; call `settle` after the step that carries it."""
         if not self._waiting or not self._is_open:
             return None
-        self._flying, self._waiting = self._waiting, []
+        # What a broken step has left in flight comes first.
+        self._flying, self._waiting = self._flying + self._waiting, []
         return Arrived(NAME, self._generation, [each[0] for each in self._flying], [], True)
 
     def settle(self) -> None:

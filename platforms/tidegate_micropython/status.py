@@ -3,8 +3,11 @@
 Imported when it is asked for.
 """
 
+import time
+
 from tidegate.records.clock import wall_of
 from tidegate.version import VERSION
+from tidegate_micropython.clock import EPOCH_S
 from tidegate_micropython.journal import is_fat
 
 TYPE_CHECKING = False
@@ -28,6 +31,7 @@ def status_of(node: "Node") -> "dict[str, Any]":
         "name": settings.name,
         "version": VERSION,
         "running": True,
+        "taken": _text_of(gateway.clock.wall_ms(now_ms)),
         "uptime_s": now_ms // 1000,
         "streams": [_stream(gateway.node, lane) for lane in gateway.lanes],
         "backlog": {
@@ -52,7 +56,6 @@ def status_of(node: "Node") -> "dict[str, Any]":
         "clock": {
             "quality": QUALITIES[gateway.clock.quality],
             "boot": gateway.clock.boot.number,
-            "wall_ms": gateway.clock.wall_ms(now_ms),
         },
         "wifi": {"state": shell.wifi.state},
         "board": {
@@ -101,14 +104,21 @@ def _link(node: "Node", now_ms: int) -> "dict[str, Any]":
     line, uplink = node.shell.gateway.line, node.settings.uplink
     if line is None or uplink is None:
         return {"state": "none", "since": None, "for_s": None, "last_error": "", "target": ""}
-    since_wall_ms = node.shell.gateway.clock.wall_ms(line.since_ms)
     return {
         "state": line.state,
-        "since": since_wall_ms,
+        "since": _text_of(node.shell.gateway.clock.wall_ms(line.since_ms)),
         "for_s": (now_ms - line.since_ms) / 1000,
         "last_error": line.last_error,
         "target": f"{uplink.type}://{uplink.host}:{uplink.port}{uplink.path}",
     }
+
+
+def _text_of(wall_ms: "int | None") -> "str | None":
+    """Return a wall time as ISO 8601 in UTC."""
+    if wall_ms is None:
+        return None
+    year, month, day, hour, minute, second = time.gmtime(wall_ms // 1000 - EPOCH_S)[:6]
+    return f"{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
 
 
 def _problems(shell: "Shell") -> "list[str]":

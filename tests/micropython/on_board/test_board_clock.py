@@ -4,9 +4,9 @@ import sys
 
 from fakes import START_MS, FakeMachine, FakeTime
 from tidegate.records.clock import SET, SYNCHRONISED
+from tidegate_micropython import load_settings as load_node
 from tidegate_micropython.board import Board
 from tidegate_micropython.clock import EPOCH_S, READ_MS, SYNCHRONISE_MS, Clock
-from tidegate_micropython.config import load_node
 
 SETTINGS = load_node({}).board
 

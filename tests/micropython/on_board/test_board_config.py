@@ -8,7 +8,8 @@ from fakes import empty_folder
 from node_trees import CANARY, RIGHT, WRONG
 from support import raises
 from tidegate.config.reading.node_reader import read_node
-from tidegate_micropython.config import ConfigError, load_node
+from tidegate_micropython import ConfigError
+from tidegate_micropython import load_settings as load_node
 
 TABLES = ("wifi", "journal", "uplink", "board")
 
@@ -41,7 +42,7 @@ def test_what_is_wrong_is_refused_with_the_name_of_the_key():
 
 def test_what_judges_is_out_of_memory_again():
     load_node(RIGHT[-2])
-    for name in ("tidegate_micropython.keys", "tidegate.config.url"):
+    for name in ("tidegate_micropython.config", "tidegate_micropython.keys", "tidegate.config.url"):
         assert name not in sys.modules
 
 

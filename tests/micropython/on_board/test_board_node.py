@@ -229,3 +229,40 @@ def test_a_log_that_cannot_be_opened_is_told_and_tried_again():
     with raises(StorageError):
         node.sync()
     node.close()
+
+
+def test_a_heap_that_is_full_again_and_again_is_told_to_who_puts():
+    link = FakeLink()
+    node = node_of(empty_folder("memory"), link)
+    node.put("a", 1)
+    node.upload(1000)
+    step, times = node.shell.engine.step, [0]
+
+    def broken(events, now_ms):
+        times[0] += 1
+        raise MemoryError("planted")
+
+    node.shell.engine.step = broken
+    with raises(StorageError):
+        node.put("a", 2)
+    node.put_nowait("a", 3)
+    with raises(StorageError):
+        node.sync()
+    assert times[0] >= 2
+    node.shell.engine.step = step
+    assert node.upload(15_000)
+    assert link.hub.payloads == [b"1", b"3"]
+
+
+def test_the_status_has_the_names_of_a_gateways():
+    node = node_of(empty_folder("status"), FakeLink())
+    node.put("a", 1)
+    status = node.status()
+    for name in ("node", "name", "version", "taken", "uptime_s", "streams", "backlog", "link"):
+        assert name in status, name
+    for name in ("sources", "journal", "clock", "health", "board", "wifi", "samplers"):
+        assert name in status, name
+    assert status["taken"][:2] == "20" and status["taken"][-1] == "Z"
+    assert status["backlog"]["records"] == 1 and status["backlog"]["oldest_age_s"] < 5
+    assert status["board"]["reset_cause"] == "power on"
+    json.dumps(status)

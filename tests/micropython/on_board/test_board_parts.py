@@ -3,8 +3,8 @@
 from fakes import FakeMachine, FakeNetwork, FakeObserver
 from tidegate.delivery.chance import Chance
 from tidegate_micropython import board as boards
+from tidegate_micropython import load_settings as load_node
 from tidegate_micropython.board import Board
-from tidegate_micropython.config import load_node
 from tidegate_micropython.wifi import CONNECTING, DOWN, KEEP_MS, OFF, UP, Wifi
 
 LED = load_node({"board": {"led": "LED", "watchdog_s": 20}}).board
