@@ -9,7 +9,7 @@ import pytest
 
 from tidegate import limits
 from tidegate.records import record
-from tidegate.store import frame, segment
+from tidegate.store import frame, segment, summary
 from tidegate.wire import batch, decoder, envelope, parts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +26,10 @@ FIXED_BYTES = {
     "Segment: header": segment._HEADER_BYTES,
     "Segment: body of the header": struct.calcsize(segment._BODY),
     "Frame": frame.HEAD_BYTES,
+    "Summary: head": struct.calcsize(summary._HEAD),
+    "Summary: gap": struct.calcsize(summary._HOLE),
+    "Summary: drop": struct.calcsize(summary._DROPPED),
+    "Summary: figures": struct.calcsize(summary._FIGURES),
 }
 TYPE_BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i64": 8}
 
@@ -113,5 +117,6 @@ def test_every_kind_of_frame_is_on_the_page():
     source = (ROOT / "core" / "tidegate" / "store" / "entry.py").read_text()
     names = re.search(r"^(ADMITTED,.*) = (1, .*)$", source, re.MULTILINE)
     kinds = dict(zip(names[1].split(", "), names[2].split(", "), strict=True))
+    kinds.update({"SYNCED": str(summary.SYNCED), "SUMMARY": str(summary.SUMMARY)})
     rows = dict(re.findall(r"^\| (\d) \| ([A-Z][a-z]+) \|", TEXT, re.MULTILINE))
     assert {name.upper(): number for number, name in rows.items()} == kinds

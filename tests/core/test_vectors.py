@@ -9,6 +9,14 @@ from tidegate.store.entry import entry_frames, read_entry
 from tidegate.store.frame import Frame, scan
 from tidegate.store.journal import Admitted
 from tidegate.store.segment import Segment, read_segment, segment_header, segment_seed
+from tidegate.store.summary import (
+    SUMMARY,
+    SYNCED,
+    read_summary,
+    read_synced,
+    summary_frame,
+    synced_frame,
+)
 from tidegate.wire.batch import encode
 from tidegate.wire.decoder import decode
 from tidegate.wire.receipt import read_receipt, read_standing
@@ -79,6 +87,19 @@ def test_segment_headers():
     data = vectors.from_hex(file["header"]["hex"])
     assert segment_header(segment) == data
     assert read_segment(data) == (segment, len(data))
+
+
+def test_accounts():
+    file = vectors.load("frames")
+    fields, seed = file["account"], file["seed"]
+    account = vectors.account_of(fields)
+    for made, name in ((synced_frame, "synced"), (summary_frame, "summary")):
+        assert vectors.to_hex(made(account, seed)) == fields[name]
+    found = list(scan(vectors.from_hex(fields["synced"] + fields["summary"]), seed))
+    assert [item.kind for item in found] == [SYNCED, SUMMARY]
+    assert read_synced(found[0].body) == account.figures()
+    read = vectors.account_fields(read_summary(found[1].body))
+    assert read == {name: fields[name] for name in read}
 
 
 def test_logs():

@@ -7,6 +7,7 @@ from tidegate.records.clock import Boot
 from tidegate.records.record import Record
 from tidegate.records.span import Gap, Span
 from tidegate.records.stream import parse_stream
+from tidegate.store.account import Account, Hole
 from tidegate.store.journal import Admitted, Booted, Dropped, Forgotten, Released, Renewed, Spent
 from tidegate.wire.batch import Batch
 
@@ -56,6 +57,26 @@ def record_of(fields):
         fields["flags"],
         from_hex(fields["properties"]),
     )
+
+
+def account_of(fields):
+    account = Account(fields["lane"], fields["epoch"])
+    account.base = fields["base"]
+    account.take_figures(tuple(fields["figures"]))
+    account.holes = [Hole(*hole) for hole in fields["holes"]]
+    account.dropped = dict(fields["dropped"])
+    return account
+
+
+def account_fields(account):
+    return {
+        "lane": account.lane,
+        "epoch": account.epoch,
+        "base": account.base,
+        "figures": list(account.figures()),
+        "holes": [list(hole) for hole in account.holes],
+        "dropped": [[reason, account.dropped[reason]] for reason in sorted(account.dropped)],
+    }
 
 
 def batch_fields(batch):

@@ -30,6 +30,7 @@ from tidegate.store.journal import (  # noqa: E402
     Spent,
 )
 from tidegate.store.segment import Segment, segment_header, segment_seed  # noqa: E402
+from tidegate.store.summary import summary_frame, synced_frame  # noqa: E402
 from tidegate.wire.batch import Batch, encode  # noqa: E402
 from tidegate.wire.decoder import decode  # noqa: E402
 from tidegate.wire.envelope import (  # noqa: E402
@@ -45,7 +46,7 @@ from tidegate.wire.receipt import (  # noqa: E402
     Standing,
 )
 from tidegate.wire.reply import receipt_fields, standing_fields  # noqa: E402
-from vector_files import batch_fields, entry_fields, record_fields, to_hex  # noqa: E402
+from vector_files import account_of, batch_fields, entry_fields, record_fields, to_hex  # noqa: E402
 
 STREAM = Stream("00c0ffee00c0ffee", "5f3759df5f3759df", "main")
 BOOT = Boot(7, "0123456789abcdef", 1_750_000_000_000, 2)
@@ -57,6 +58,16 @@ RECORDS = [
     Record(8, 12, b"site/7/door", b"\x00\xff\x7f\x80", 2, pack_properties([(b"unit", b"mm")])),
     Record(8, (1 << 53) - 1, b"site/7/pump", bytes(range(64)), 6, pack_properties([(b"", b"")])),
 ]
+
+ACCOUNT = {
+    "lane": "main",
+    "epoch": STREAM.epoch,
+    "base": 1000,
+    # last, hash there, through, forgotten, hash there, delivered, quarantined, held, held bytes
+    "figures": [20, 0xDEADBEEF, 9, 4, 0xCAFE, 6, 3, 4, 4096],
+    "holes": [[5, 7, 17, "overflow", False], [10, 12, 18, "quarantined: 422", True]],
+    "dropped": [["damaged", 3], ["overflow", 4]],
+}
 
 
 def records():
@@ -193,6 +204,7 @@ def frames():
             for item in scan(data, seed)
         ]
         logs.append({"name": name, "hex": to_hex(data), "items": items})
+    account = account_of(ACCOUNT)
     return {
         "node": STREAM.node,
         "number": 42,
@@ -202,6 +214,11 @@ def frames():
             "hex": to_hex(segment_header(segment)),
         },
         "entries": written,
+        "account": {
+            **ACCOUNT,
+            "synced": to_hex(synced_frame(account, seed)),
+            "summary": to_hex(summary_frame(account, seed)),
+        },
         "logs": logs,
     }
 
