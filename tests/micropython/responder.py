@@ -23,7 +23,9 @@ class Responder:
         self.edit = edit
         self._client = broker.client("responder")
         self._client.on_message = self._take
-        self._client.subscribe([("$tidegate/+/batch/+", 0), ("$tidegate/+/query/+", 0)])
+        self._client.reconnect_delay_set(min_delay=1, max_delay=1)
+        self._client.on_connect = lambda client, *_: self._subscribe(client)
+        self._subscribe(self._client)
 
     def __enter__(self):
         return self
@@ -31,6 +33,9 @@ class Responder:
     def __exit__(self, *_):
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _subscribe(self, client):
+        client.subscribe([("$tidegate/+/batch/+", 0), ("$tidegate/+/query/+", 0)])
 
     def _take(self, _client, _data, message):
         _, node, kind, token = message.topic.split("/")
