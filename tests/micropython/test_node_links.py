@@ -4,7 +4,10 @@ import json
 import subprocess
 import time
 
-from fixtures.broker import Broker
+import pytest
+
+from fixtures.broker import Broker, free_port
+from fixtures.gateway import GatewayProcess
 from fixtures.hub import TOKEN, HubProcess
 from micropython.responder import Responder
 from micropython.test_on_board import command, environment
@@ -84,6 +87,28 @@ def test_over_http_everything_is_at_the_hub_once_while_it_is_killed(tmp_path):
         assert node.delivers()
         rows = hub.query("SELECT payload FROM records ORDER BY seq")
     assert [payload for (payload,) in rows] == NUMBERS
+
+
+@pytest.mark.parametrize("kind", ["mqtt", "http"])
+def test_through_a_gateway_everything_is_at_the_hub_once_while_that_is_killed(tmp_path, kind):
+    port = free_port()
+    url = f"{kind}://127.0.0.1:{port}"
+    tokens = tmp_path / "nodes"
+    tokens.write_text(f"node-1 {TOKEN}\n")
+    tokens.chmod(0o600)
+    with HubProcess(tmp_path) as hub:
+        gateway = GatewayProcess(tmp_path, "", hub.url)
+        nodes = {"type": "nodes", "url": url, "tokens_file": str(tokens)}
+        gateway.config["source"] = [{"type": "listen", "url": url} if kind == "mqtt" else nodes]
+        uplink = {"type": kind, "url": url, **({"token": TOKEN} if kind == "http" else {})}
+        with gateway, Node(tmp_path, **uplink) as node:
+            wait_until(lambda: hub.query("SELECT count(*) FROM records")[0][0])
+            gateway.kill()
+            gateway.start()
+            assert node.delivers()
+            wait_until(lambda: hub.query("SELECT count(*) FROM records")[0][0] >= COUNT)
+        rows = hub.query("SELECT payload, origin_seq FROM records ORDER BY stream, seq")
+    assert rows == [(payload, number) for number, payload in enumerate(NUMBERS, 1)]
 
 
 def test_to_a_plain_broker_everything_arrives_in_order(tmp_path):
