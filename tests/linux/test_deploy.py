@@ -31,6 +31,10 @@ while True:
 """
 
 
+def some_quick(*quick, slow):
+    return [*quick, *(pytest.param(share, marks=pytest.mark.slow) for share in slow)]
+
+
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
     return make_bundles(tmp_path_factory.mktemp("tree"))
@@ -127,7 +131,7 @@ def test_a_sketch_with_a_watchdog_is_held_and_started_again(tmp_path, bundles, c
     assert "/main.py.held" not in files
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.93, 0.97, 0.99])
+@pytest.mark.parametrize("share", some_quick(0.3, 0.97, slow=[0.02, 0.7, 0.93, 0.95, 0.99]))
 def test_a_cut_leaves_each_file_old_or_new_and_the_next_deployment_goes_on(
     tmp_path, bundles, config, share
 ):
@@ -144,6 +148,34 @@ def test_a_cut_leaves_each_file_old_or_new_and_the_next_deployment_goes_on(
     old, new = modules_in(before), modules_in(now)
     found = {path: data for path, data in serial.files().items() if not path.endswith(".new")}
     assert set(found) <= set(old) | {"/config.json"}
+    for path, data in found.items():
+        assert data in (old.get(path), new.get(path), config.read_bytes()), path
+    assert set(new) <= set(found)
+    with board(tmp_path) as serial:
+        done = deploy(serial.port, config, now)
+        assert done.returncode == 0, done.stderr
+    assert serial.files() == {**new, "/config.json": config.read_bytes()}
+
+
+# Of the writes to the flash: 0.9 to 0.95 are the exchange, then comes the self-test.
+@pytest.mark.parametrize(
+    "share",
+    some_quick(0.5, 0.92, slow=[0.1, 0.75, 0.89, 0.9, 0.91, 0.93, 0.94, 0.95, 0.96, 0.98]),
+)
+def test_a_power_cut_in_a_write_leaves_each_file_old_or_new(tmp_path, bundles, config, share):
+    now, before = bundles
+    with board(tmp_path) as serial:
+        assert deploy(serial.port, config, before).returncode == 0
+    flash = serial.flash.read_bytes()
+    with board(tmp_path) as serial:
+        assert deploy(serial.port, config, now).returncode == 0
+        writes = serial.writes_before_reset
+    serial.flash.write_bytes(flash)
+    with board(tmp_path, writes_max=int(writes * share)) as serial:
+        expect_error(deploy(serial.port, config, now), "the line to the board was cut")
+    old, new = modules_in(before), modules_in(now)
+    found = {path: data for path, data in serial.files().items() if not path.endswith(".new")}
+    found = {path: data for path, data in found.items() if "self-test" not in path}
     for path, data in found.items():
         assert data in (old.get(path), new.get(path), config.read_bytes()), path
     assert set(new) <= set(found)
