@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.batches import Node
 from tidegate import limits
 from tidegate.records import record
+from tidegate.records.origin import GAP_TOPIC, ORIGIN, origin_value, parse_origin
 from tidegate.store import frame, segment, summary
 from tidegate.wire import batch, decoder, envelope, parts
+from tidegate.wire.ledger import AHEAD
+from tidegate.wire.receipt import Cursor
+from tidegate_hub.answers import conflict
+from tidegate_hub.origins import read_gap
+from tidegate_linux.endpoint.broker.requests import BATCH, QUERY, answer_topic, parse_place
+from tidegate_linux.nodes.arrivals import gap_payload
+from tidegate_linux.nodes.asking import answer_payload
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "protocol.md").read_text()
@@ -111,6 +120,37 @@ def test_every_reason_in_the_code_is_on_the_page():
     assert len(words) > 10
     listed = set(re.findall(r"`([a-z]+-[a-z]+)`", TEXT))
     assert words <= listed, words - listed
+
+
+def test_the_examples_of_origins_are_origins():
+    lines = example("origin").splitlines()
+    found = [parse_origin(line.encode()) for line in lines]
+    assert [origin_value(origin).decode() for origin in found] == lines
+    assert f"`{ORIGIN.decode()}`" in TEXT
+    assert f"`{GAP_TOPIC.decode()}`" in TEXT
+
+
+def test_the_example_of_a_gap_is_what_a_gateway_writes_and_a_hub_reads():
+    text = example("gap")
+    found = read_gap(GAP_TOPIC, text.encode())
+    assert json.loads(gap_payload(*found)) == json.loads(text)
+
+
+def test_the_topics_of_nodes_are_those_of_the_code():
+    for kind in (BATCH, QUERY):
+        assert f"`$tidegate/<node>/{kind}/<token>`" in TEXT
+        topic = f"$tidegate/00c0ffee00c0ffee/{kind}/{'9' * 15}"
+        assert parse_place(topic.encode()) == ("00c0ffee00c0ffee", kind, 10**15 - 1)
+        assert parse_place(f"{topic}9".encode()) is None
+    assert answer_topic("<node>") == b"$tidegate/<node>/answer"
+    assert "`$tidegate/<node>/answer`" in TEXT
+
+
+def test_the_example_of_an_answer_is_what_a_gateway_publishes():
+    node = Node(records=10)
+    cursor = Cursor(4, 0xFF)
+    answer = conflict(AHEAD, node.batch(9, 10), cursor, "feedfacecafebeef")
+    assert json.loads(answer_payload(7, answer)) == json.loads(example("answer"))
 
 
 def test_every_kind_of_frame_is_on_the_page():

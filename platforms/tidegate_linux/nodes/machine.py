@@ -278,7 +278,9 @@ class NodeMachine:
         notes: list[tuple[bytes, bytes | None]] = [
             (accounts.key_of(stream), accounts.pack_account(after))
         ]
-        notes.extend([(accounts.key_of(one), None) for one in gone])
+        for one in gone:
+            notes.append((accounts.key_of(one), None))
+            self._report("warning", "node_forgotten", [("stream", str(one))], now_ms)
         messages = messages_of(batch, verdict, now_ms)
         self._token += 1
         self._flights[self._token] = Flight(

@@ -139,20 +139,11 @@ def _take(
     if route is ASKED:
         # Its answer is what counts; an acknowledgement says only that it came, as of QoS 0.
         asking.ask(state, connection, session, topic, payload)
-        retain = False
     elif route.is_uplinked:
         message = Message(topic, payload, qos, b"", b"", now_ms, None)
         _admit(state, message, retain, pairs, connection.peer.listener.message_id)
-    if retain or route.copies or route.groups:
-        forwarded, expires_at_ms = b"", None
-        if extra is not None:
-            forwarded = extra.forwarded
-            if extra.expiry_s is not None:
-                expires_at_ms = now_ms + extra.expiry_s * 1000
-        delivery = Delivery(
-            topic, payload, qos, bool(retain), forwarded, expires_at_ms, session.client_id
-        )
-        _spread(state, session, route, delivery, now_ms)
+    if (retain or route.copies or route.groups) and route is not ASKED:
+        _spread(state, session, route, _delivery(session, topic, packet, now_ms), now_ms)
     if qos == 1:
         connection.in_flight += 1
         if session.is_stored:
@@ -161,6 +152,17 @@ def _take(
         _hold_id(state, connection, session, packet_id, route.is_uplinked)
     if qos:
         turns.receipts(connection, qos, route.is_uplinked).append(packet_id)
+
+
+def _delivery(session: "Session", topic: bytes, packet: Publish, now_ms: int) -> Delivery:
+    """Return a message as it goes to subscribers; `topic` is what an alias in it stands for."""
+    _, payload, qos, retain, _, _, extra = packet
+    forwarded, expires_at_ms = b"", None
+    if extra is not None:
+        forwarded = extra.forwarded
+        if extra.expiry_s is not None:
+            expires_at_ms = now_ms + extra.expiry_s * 1000
+    return Delivery(topic, payload, qos, bool(retain), forwarded, expires_at_ms, session.client_id)
 
 
 def _hold_id(
