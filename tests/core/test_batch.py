@@ -70,7 +70,7 @@ def test_what_cannot_be_encoded_is_our_own_fault():
 
 
 def test_a_thousand_records_come_back():
-    # At their usual size. The unix port of MicroPython gives 2 MB, boards a good deal less.
+    # At their usual size: at their largest they would be more than a board's memory.
     records = [Record(7, n, b"site/7/pump", b"x" * 64, 1, b"") for n in range(1000)]
     span = Span(1, 1000, 0, records, fold_all(0, records), [], BOOTS[:1], 0)
     data = encode(batch_of(span))
