@@ -72,31 +72,17 @@ class GuardedLink:
     def query(self, token: int, stream: "Stream", at: int) -> None:
         """Ask for the target's standing with `stream`."""
         self._open += 1
-        if self._online:
-            link = self._linked(token, stream)
-            if link is not None:
-                link.query(token, stream, at)
-        elif self._online is None:
+        if self._online is None:
             self._held.append((token, stream, at))
-        else:
-            self._answered(Unanswered(token, "no network", 0))
+            return
+        self._request(token, stream, lambda link: link.query(token, stream, at), 1)
 
     def send(self, token: int, batch: "Batch") -> None:
         """Send `batch`; one that memory has no room for is cut."""
         self._open += 1
-        if not self._online:
-            self._answered(Unanswered(token, "no network", 0))
-            return
-        try:
-            link = self._linked(token, batch.stream)
-            if link is not None:
-                link.send(token, batch)
-        except MemoryError:
-            gc.collect()
-            if len(batch.span.records) > 1:
-                self._answered(Answered(token, TOO_LARGE, None, None, 0))
-            else:  # A single one is never too large for long: it must not go into quarantine.
-                self._answered(Unanswered(token, "out of memory", 0))
+        self._request(
+            token, batch.stream, lambda link: link.send(token, batch), len(batch.span.records)
+        )
 
     def poll(self, now_ms: int) -> None:
         """Let the link go on."""
@@ -121,16 +107,29 @@ class GuardedLink:
         if self._link is not None:
             self._link.close()
 
-    def _linked(self, token: int, stream: "Stream") -> "Any":
-        """Return the link; where it cannot be made, answer the request with the reason."""
-        if self._link is None:
+    def _request(
+        self, token: int, stream: "Stream", ask: "Callable[[Any], None]", records: int
+    ) -> None:
+        """Hand a request on, or answer it with why not."""
+        reason = "no network"
+        if self._online:
             try:
-                self._link = self._make(stream.node)
+                if self._link is None:
+                    link = self._make(stream.node)
+                    link.start(self._answered)
+                    self._link = link
+                ask(self._link)
+                return
+            except MemoryError:
+                gc.collect()
+                reason = "out of memory"
+                if records > 1:
+                    self._answered(Answered(token, TOO_LARGE, None, None, 0))
+                    return
+                # A single record is never too large for long: it must not go into quarantine.
             except (OSError, ValueError) as error:  # Such as a file of authorities that is none.
-                self._answered(Unanswered(token, f"no link: {error}", 0))
-                return None
-            self._link.start(self._answered)
-        return self._link
+                reason = f"no link: {error}"
+        self._answered(Unanswered(token, reason, 0))
 
     def _answered(self, event: "Answered | Unanswered") -> None:
         self._open -= 1

@@ -85,7 +85,12 @@ class Shell:
 
     def start(self) -> None:
         """Open the journal; whether that succeeded, `gateway.node` tells."""
-        self.engine.start(self._events.append, self._clock.now_ms())
+        gc.collect()  # What importing has left lies where the journal's buffers should.
+        try:
+            self.engine.start(self._events.append, self._clock.now_ms())
+        except MemoryError:
+            self._is_broken = True
+            gc.collect()
         self.turn()
 
     def turn(self, commit: bool = False) -> None:

@@ -266,3 +266,36 @@ def test_the_status_has_the_names_of_a_gateways():
     assert status["backlog"]["records"] == 1 and status["backlog"]["oldest_age_s"] < 5
     assert status["board"]["reset_cause"] == "power on"
     json.dumps(status)
+
+
+def test_a_node_starts_without_the_memory_for_its_log():
+    from tidegate_micropython import shell
+
+    def broken(*arguments):
+        raise MemoryError("planted")
+
+    open_log, shell.open_log = shell.open_log, broken
+    folder = empty_folder("starving")
+    node = node_of(folder)
+    shell.open_log = open_log
+    node.put_nowait("a", 1)
+    assert node.status()["journal"]["state"] == "failed"
+    assert not node.upload(400)  # It holds what it has, and nothing takes it.
+    assert payloads(node) == [b"1"]
+
+
+def test_a_link_without_memory_costs_a_try_and_not_the_journal():
+    link = FakeLink()
+    node = node_of(empty_folder("no_link"), link)
+    tries = [0]
+
+    def make(node_identity):
+        tries[0] += 1
+        if tries[0] < 3:
+            raise MemoryError("planted")
+        return link
+
+    node.shell.link._make = make
+    node.put("a", 1)
+    assert node.upload(15_000) and tries[0] == 3
+    assert node.observer.counts["error"] == 0
