@@ -213,8 +213,20 @@ def test_a_late_acknowledgement_does_not_count(site, node):
     site.machine.resume()
     site.machine.acknowledged(generation, [token], site.now_ms)
     site.settle()
-    assert len(answers) == 1
-    assert read_standing(node.stream, site.ask(node.stream)[0].fields).cursor.through == 0
+    again = site.put(node.stream, node.body(1, 5))
+    site.machine.acknowledged(generation, [token], site.now_ms)
+    assert len(answers) == 1 and again == []
+    assert site.machine.counts.batches == 0
+    site.settle()
+    assert status_of(again) == 200 and site.origins == numbers(node, (1, 5))
+
+
+def test_a_claim_that_was_never_durable_binds_nobody(site, node):
+    site.fail("append", 2)
+    assert word_of(site.send(node, 1, 5, "first")) == HELD
+    site.heal()
+    assert status_of(site.send(node, 1, 5, "second")) == 200
+    assert word_of(site.send(node, 6, 7, "first")) == ("foreign-node", 403)
 
 
 def test_pages_of_an_older_generation_do_not_count(site, node):
