@@ -23,7 +23,8 @@ class MqttConnection:
     """One connection at a time to the broker of an uplink's settings.
 
     `topic` is what to subscribe to, None for nothing.  What came is in `messages` and
-    `acknowledged` (packet ids); `moved()` is called whenever bytes have moved.
+    `acknowledged` (packet ids); what is written to `packets` goes with the next polls.  `moved()`
+    is called whenever bytes have moved.
     """
 
     def __init__(self, uplink, node, topic, packet_bytes_max, moved):
@@ -39,7 +40,7 @@ class MqttConnection:
         self._topic = topic
         self._packet_bytes_max = packet_bytes_max
         self._moved = moved
-        self._line = self._packets = self._client = None
+        self._line = self.packets = self._client = None
         self._sent_ms = 0  # When we last sent something, which is what the broker goes by.
         self._unheard_since_ms = None  # When we first asked for a sign of life in vain.
 
@@ -79,8 +80,8 @@ class MqttConnection:
         if not self._line.is_connected():
             return
         self._sent_ms, self._unheard_since_ms = now_ms, None
-        self._packets = PacketSocket(self._line, self._packet_bytes_max, BLOCK_MS_MAX)
-        self._client = PacketClient(self._packets, *self._login, KEEPALIVE_S)
+        self.packets = PacketSocket(self._line, self._packet_bytes_max, BLOCK_MS_MAX)
+        self._client = PacketClient(self.packets, *self._login, KEEPALIVE_S)
         self._client.set_callback(lambda topic, payload, *_: self.messages.append(payload))
         self._client.connect()
         self.state = GREETING
@@ -94,7 +95,7 @@ class MqttConnection:
 
     def _take_in(self):
         for _ in range(PACKETS_MAX):
-            while not self._packets.is_whole():
+            while not self.packets.is_whole():
                 if not self._line.move():
                     if self._line.ended:
                         raise OSError("the broker closed the connection")
@@ -102,7 +103,7 @@ class MqttConnection:
             self.heard += 1
             self._unheard_since_ms = None
             if self._client.wait_msg() == 0x40:
-                packet_id = self._packets.read(3)
+                packet_id = self.packets.read(3)
                 self.acknowledged.append(packet_id[1] << 8 | packet_id[2])
 
     def _keep_alive(self, now_ms):
@@ -124,11 +125,6 @@ class MqttConnection:
         self._client.publish(topic, payload)
         self._sent_ms = now_ms
         return 7 + len(topic) + len(payload)
-
-    def publish_unwaited(self, topic, payload, retain, now_ms):
-        """Publish with QoS 1; return the packet id that will be among `acknowledged`."""
-        self._sent_ms = now_ms
-        return self._client.publish_unwaited(topic, payload, retain)
 
     def deadline_ms(self):
         """Return when `poll` has something to do if nothing comes, None for never."""
@@ -154,5 +150,5 @@ class MqttConnection:
             except OSError:
                 pass  # It was broken.
         self._line.close()
-        self._line = self._packets = self._client = None
+        self._line = self.packets = self._client = None
         self.state = CLOSED

@@ -3,18 +3,17 @@
 Neither patched nor copied: the client's `sock` is a property here, so whatever socket it makes is
 closed and ours is used.  So met are, of umqtt.simple 1.3 to 1.6: several small writes a packet;
 reads, connects and handshakes without a time limit, and the one that `wait_msg` takes back;
-sockets left open; lengths that reach over the end of a packet; a length of text counted in letters;
-topics of 123 bytes and more, which `subscribe` sends malformed; packet ids that run over.
+sockets left open; lengths that reach over the end of a packet; topics of 123 bytes and more, which
+`subscribe` sends malformed.  Packet ids would run over after 65,535: a client lives as long as its
+connection, and makes one.
 """
 
 import errno
-import struct
 import time
 
 from umqtt.simple import MQTTClient
 
 TOPIC_BYTES_MAX = 122  # One byte holds the length of umqtt's SUBSCRIBE, two of them mangle it.
-PACKET_ID_MAX = 65535
 
 
 class PacketSocket:
@@ -108,20 +107,4 @@ class PacketClient(MQTTClient):
     def subscribe(self, topic, qos=0):
         if len(topic) > TOPIC_BYTES_MAX:
             raise ValueError(f"umqtt cannot subscribe to a topic of {len(topic)} bytes")
-        self.pid %= PACKET_ID_MAX
         super().subscribe(topic, qos)
-
-    def publish_unwaited(self, topic, payload, retain):
-        """Publish with QoS 1 and return the packet id; umqtt's own `publish` waits for the PUBACK,
-        which is one record a round trip."""
-        self.pid = self.pid % PACKET_ID_MAX + 1
-        head = bytearray(b"\x33" if retain else b"\x32")
-        size = 4 + len(topic) + len(payload)
-        while size > 0x7F:
-            head.append(size & 0x7F | 0x80)
-            size >>= 7
-        head.append(size)
-        for part in (head, struct.pack(">H", len(topic)), topic, struct.pack(">H", self.pid)):
-            self._packets.write(part)
-        self._packets.write(payload)
-        return self.pid

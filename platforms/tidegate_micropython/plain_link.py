@@ -8,6 +8,7 @@ on `<prefix>tidegate/gap`.  User properties are left out: MQTT 3.1.1 has none.
 """
 
 import json
+import struct
 
 from tidegate.records.record import RETAIN
 from tidegate.records.topics import check_topic
@@ -18,6 +19,7 @@ from tidegate_micropython.mqtt_connection import DIALING, OPEN, MqttConnection
 
 WINDOW = 16  # Records under way: a round trip for each one alone would be the pace of the line.
 PACKET_BYTES_MAX = 64  # Nothing is subscribed to: acknowledgements are all that comes.
+PACKET_ID_MAX = 65535
 GENERATION = "0000000000000000"  # Nothing remembers anything that could be restored.
 GAP_TOPIC = b"tidegate/gap"
 
@@ -36,6 +38,7 @@ class PlainLink:
         self._connection = MqttConnection(uplink, node, None, PACKET_BYTES_MAX, moved)
         self._reached = {}  # By lane: (stream, through, hash) of what the broker acknowledged last.
         self._call = None  # The batch that is being published,
+        self._packet_id = 0
         self._messages = None  # what of it still is to be,
         self._waiting = []  # and [packet id, through, hash] of what has no PUBACK yet, in order.
 
@@ -84,9 +87,12 @@ class PlainLink:
                 self._messages = None
                 break
             topic, payload, retain, through, hash_at = message
-            packet_id = self._connection.publish_unwaited(topic, payload, retain, now_ms)
-            self._waiting.append([packet_id, through, hash_at])
-            self._call.sent_bytes += 9 + len(topic) + len(payload)
+            self._packet_id = self._packet_id % PACKET_ID_MAX + 1
+            head = head_of(self._packet_id, topic, len(payload), retain)
+            self._connection.packets.write(head)
+            self._connection.packets.write(payload)
+            self._waiting.append([self._packet_id, through, hash_at])
+            self._call.sent_bytes += len(head) + len(payload)
 
     def _begin(self, call):
         """Begin with a batch, if every topic of it can be published."""
@@ -159,6 +165,20 @@ class PlainLink:
         self._calls.fail_all(self._calls.closed)
         self._forget()
         self._connection.close()
+
+
+def head_of(packet_id, topic, payload_bytes, retain):
+    """Return what stands before the payload of a PUBLISH of QoS 1.
+
+    umqtt's own `publish` waits for the PUBACK, which is one record a round trip.
+    """
+    head = bytearray(b"\x33" if retain else b"\x32")
+    size = 4 + len(topic) + payload_bytes
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return head + struct.pack(">H", len(topic)) + topic + struct.pack(">H", packet_id)
 
 
 def messages_of(batch, prefix):

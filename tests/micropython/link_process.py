@@ -64,6 +64,12 @@ class LinkProcess:
         self.longest_ms, self.moved = said["longest_ms"], said["moved"]
         return said["events"]
 
+    def set_packet_id(self, packet_id):
+        self._exchange(["set_packet_id", [packet_id]])
+
+    def subscribe(self, size):
+        return self._exchange(["subscribe", [size]])
+
     def state(self):
         """Return the state of the MQTT connection."""
         return self._exchange(["state", []])["state"]

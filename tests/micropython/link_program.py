@@ -19,6 +19,7 @@ from tidegate.records.span import Span
 from tidegate_micropython import mqtt_connection
 from tidegate_micropython.http_link import HttpLink
 from tidegate_micropython.mqtt_link import MqttLink
+from tidegate_micropython.packet_client import PacketClient
 from tidegate_micropython.plain_link import PlainLink
 
 
@@ -113,6 +114,28 @@ class Driver:
         for socket, flags in self.link.interests():
             poller.register(socket, flags)
         poller.poll(max(0, left_ms))
+
+    def set_packet_id(self, packet_id):
+        """Go on as after so many messages on a plain link."""
+        self.link._packet_id = packet_id
+
+    def subscribe(self, size):
+        """Subscribe to a topic of so many bytes on a client that writes to a list; return that."""
+        written = []
+
+        class Packets:
+            def write(self, data, size=-1):
+                written.append(bytes(data))
+
+            def next_packet(self):
+                raise OSError
+
+        client = PacketClient(Packets(), b"", None, None, 60)
+        client.set_callback(print)
+        try:
+            client.subscribe(b"x" * size)
+        except (OSError, ValueError) as error:
+            return {"raised": type(error).__name__, "written": len(b"".join(written))}
 
     def state(self):
         """Return the state of the MQTT connection."""

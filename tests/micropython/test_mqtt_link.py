@@ -370,3 +370,9 @@ def test_a_closed_link_has_answered_everything_once(broker):
         link.close()
         link.query(3)
         assert [one[:2] for one in link.run(0.3, 9)] == [[number, None] for number in (1, 2, 3)]
+
+
+def test_a_topic_that_umqtt_would_mangle_is_refused_before_anything_is_sent(broker):
+    with linked(broker) as link:
+        assert link.subscribe(122) == {"raised": "OSError", "written": 4 + 2 + 122 + 1}
+        assert link.subscribe(123) == {"raised": "ValueError", "written": 0}

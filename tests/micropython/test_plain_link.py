@@ -66,6 +66,13 @@ def test_each_record_is_a_message_and_all_together_a_receipt(broker):
     subscriber.close()
 
 
+def test_packet_ids_begin_again_behind_the_last(broker):
+    with plain(broker) as link:
+        link.set_packet_id(65_530)
+        link.send(1, 1, 20)
+        assert link.run(10)[0][1] == 200  # Mosquitto closes the connection at packet id 0.
+
+
 def test_retained_messages_are_retained(broker):
     with plain(broker, prefix="kept/") as link:
         link.send(1, 1, 3)
