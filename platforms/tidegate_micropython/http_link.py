@@ -62,8 +62,7 @@ class HttpLink:
         try:
             self._step(now_ms)
         except (OSError, ValueError, MemoryError) as error:
-            if not self._is_connected:
-                self._peer.failed()
+            self._peer.failed()
             self._hang_up()
             self._calls.fail_all(f"{self._peer.host}: {error!r}")
 
