@@ -71,11 +71,6 @@ class Board:
             self._pin.value(value)
 
     @property
-    def blinks(self) -> bool:
-        """Tell whether there is an LED, which wants to be shown something ten times a second."""
-        return self._pin is not None
-
-    @property
     def temperature_c(self) -> "float | None":
         """Return the temperature of the chip, None where the port does not tell."""
         esp32 = _module("esp32")

@@ -15,7 +15,8 @@ class LogObserver:
         """Log one report."""
         self.counts[level] += 1
         text = ", ".join([f"{name}={_shown(value)}" for name, value in fields])
-        print("tidegate", level, event.replace("_", " ") + (": " + text if text else ""))  # noqa: T201
+        what = event.replace("_", " ")
+        print("tidegate", level, f"{what}: {text}" if text else what)  # noqa: T201
 
 
 def _shown(value: object) -> str:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 QOS = 1  # What a record counts as for who subscribes to it further on.
 SLICE_MS = 50  # How soon the loop notices what was queued,
 BUSY_MS = 5  # and an answer that has come.
-LED_MS = 100
 
 
 class Node:
@@ -170,11 +169,10 @@ class Node:
         due_ms = self.shell.deadline_ms(now_ms)
         if self.shell.is_busy:
             due_ms = min(due_ms, now_ms + BUSY_MS)
-        if self.board.blinks:
-            due_ms = min(due_ms, now_ms + LED_MS)
         while True:
             await asyncio.sleep_ms(max(0, min(SLICE_MS, due_ms - now_ms)))
             now_ms = self.clock.now_ms()
+            self.board.show(self.shell.pattern, now_ms)
             queued_ms = self.shell.source.deadline_ms()
             if self._is_closed or now_ms >= due_ms:
                 return

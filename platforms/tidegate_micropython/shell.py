@@ -20,7 +20,7 @@ from tidegate.errors import STORAGE_IO, StorageError
 from tidegate.gateway import lane_names
 from tidegate.store.log import open_log
 from tidegate.store.segments import Sizes
-from tidegate_micropython.board import CONNECTING, HOLDING, ONLINE, TROUBLE
+from tidegate_micropython.board import CONNECTING, HOLDING, OFF, ONLINE, TROUBLE
 from tidegate_micropython.clock import READ_MS, Clock
 
 TYPE_CHECKING = False
@@ -70,6 +70,7 @@ class Shell:
         self.gateway = gateway
         self.link = link
         self.wifi = wifi
+        self.pattern = OFF  # What the LED shows.
         self.uses_network = False  # A board that sleeps turns its radio on to upload alone.
         self._settings = settings
         self._clock = clock
@@ -169,6 +170,7 @@ class Shell:
             pattern = CONNECTING
         else:
             pattern = HOLDING
+        self.pattern = pattern
         self._board.show(pattern, now_ms)
         if now_ms - min(self._progress_ms(now_ms)) < STUCK_MS:
             self._board.feed()
