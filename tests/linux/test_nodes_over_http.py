@@ -19,6 +19,7 @@ from tidegate_linux.check.listener import check_nodes
 from tidegate_linux.config import ConfigError, load_gateway
 from tidegate_linux.journal.sqlite import open_journal
 from tidegate_linux.shell import Shell
+from tidegate_linux.status.metrics import metrics_text
 
 WAIT_S = 10.0
 TOKEN = "6f1d0c7a5b3e4d2f"
@@ -132,6 +133,26 @@ def test_a_batch_is_taken_and_the_standing_told(gateway, node):
     assert (figures["streams"], figures["batches_total"], figures["records_total"]) == (1, 2, 12)
     origins = [find_origin(record.properties).seq for record in gateway.records()]
     assert origins == list(range(1, 13))
+
+
+def test_status_and_metrics_tell_of_nodes(gateway, node):
+    gateway.post(node, 1, 12)
+    gateway.post(node, 20, 22)
+    until = time.monotonic() + WAIT_S
+    lines = []
+    while 'tidegate_nodes_refused_total{error="out-of-order"} 1' not in lines:
+        assert time.monotonic() < until, lines
+        time.sleep(0.05)
+        snapshot = gateway.shell.snapshot
+        lines = metrics_text(snapshot, 0.0, True).splitlines() if snapshot else []
+    for name, value in (("nodes", 1), ("streams", 1), ("batches_total", 1), ("records_total", 12)):
+        assert f"tidegate_nodes_{name} {value}" in lines
+    (source,) = snapshot.fields["sources"]
+    assert (source["name"], source["state"], source["broker"]) == (
+        "nodes",
+        "connected",
+        gateway.url,
+    )
 
 
 def test_only_who_is_named_may_send(gateway, node):
