@@ -187,22 +187,11 @@ def test_the_highest_number_leaves_a_free_one():
     assert Clock(taken[1:], HERE).boot.number == BOOT_MAX
 
 
-def test_boots_below_the_lowest_in_use_are_forgotten():
-    boots = [Boot(number, f"{number:016x}", WALL_MS, SET) for number in range(1, 6)]
-    clock = Clock(boots, HERE)
-    clock.forget_below(4)
-    assert [boot.number for boot in clock.boots] == [4, 5, 6]
-    clock.forget_below(100)
-    assert clock.boots == [clock.boot]
+def test_a_boot_that_is_not_remembered_has_lost_its_time():
+    clock = Clock([Boot(5, OTHER, WALL_MS, SET)], HERE)
+    assert clock.boot_of(5) == Boot(5, OTHER, WALL_MS, SET)
     assert clock.boot_of(6) == clock.boot
     assert clock.boot_of(4) == forgotten_boot(4) == Boot(4, NO_IDENTITY, 0, UNKNOWN)
-
-
-def test_forgetting_spares_a_current_boot_with_a_low_number():
-    clock = Clock([Boot(2, HERE, WALL_MS, SET), Boot(9, OTHER, WALL_MS, SET)], HERE)
-    clock.forget_below(9)
-    assert [boot.number for boot in clock.boots] == [2, 9]
-    assert clock.wall_ms(0) == WALL_MS
 
 
 def test_boots_are_bounded_and_those_without_a_time_go_first():

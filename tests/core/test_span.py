@@ -4,7 +4,8 @@ from samples import BOOTS, gap_hash, record, span_of
 from tidegate.limits import BATCH_BOOTS_MAX, BATCH_GAPS_MAX, REASON_BYTES_MAX
 from tidegate.records.clock import Boot, forgotten_boot
 from tidegate.records.record import Record, fold
-from tidegate.records.span import Gap, assemble, hash_within, reason_text, sequence_numbers
+from tidegate.records.span import Gap, assemble, reason_text, sequence_numbers
+from tidegate.wire.ledger import hash_within
 
 BOOTS_BY_NUMBER = {boot.number: boot for boot in BOOTS}
 GAP_CASES = (

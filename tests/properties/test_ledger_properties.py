@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from properties.strategies import hashes, spans
 from tidegate.records.record import Record, fold
-from tidegate.records.span import Gap, Span, hash_within, sequence_numbers
-from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, examine
+from tidegate.records.span import Gap, Span, sequence_numbers
+from tidegate.wire.ledger import AHEAD, APPLY, FORK, KNOWN, NEW_STREAM, examine, hash_within
 
 
 def renumbered(span):

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from properties.strategies import spans
 from tidegate.limits import REASON_BYTES_MAX
-from tidegate.records.span import assemble, hash_within, reason_text, sequence_numbers
+from tidegate.records.span import assemble, reason_text, sequence_numbers
+from tidegate.wire.ledger import hash_within
 
 
 def rows_of(span):

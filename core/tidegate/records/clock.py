@@ -158,12 +158,6 @@ class Clock:
         self._boots[boot.number] = changed
         return changed
 
-    def forget_below(self, number: int) -> None:
-        """Forget boots with lower numbers: no record that is held names one of them."""
-        for known in list(self._boots):
-            if known < number and known != self._number:
-                del self._boots[known]
-
     def _number_for(self, identity: str) -> int:
         same = [boot.number for boot in self._boots.values() if boot.identity == identity]
         if same:

@@ -90,25 +90,6 @@ def sequence_numbers(first: int, last: int, gaps: "Iterable[Gap]") -> "list[int]
     return numbers
 
 
-def hash_within(span: Span, seq: int) -> "int | None":
-    """Return the running hash at `seq`, or None where the span cannot tell it.
-
-    It cannot inside a gap, before a gap that opens the span, and outside `first-1..last`.
-    """
-    if seq == span.first - 1:
-        opens_with_gap = bool(span.gaps) and span.gaps[0].first == span.first
-        return None if opens_with_gap else span.hash_before
-    if not span.first <= seq <= span.last:
-        return None
-    before = 0
-    for gap in span.gaps:
-        if gap.first <= seq <= gap.last:
-            return gap.hash_at if seq == gap.last else None
-        if gap.last < seq:
-            before += gap.last - gap.first + 1
-    return span.hashes[seq - span.first - before]
-
-
 def assemble(
     first: int,
     hash_before: int,

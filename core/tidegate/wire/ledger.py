@@ -11,7 +11,6 @@ applied once.
 
 from collections import namedtuple
 
-from tidegate.records.span import hash_within
 from tidegate.wire.receipt import Cursor
 
 TYPE_CHECKING = False
@@ -23,7 +22,6 @@ APPLY = "apply"  # Write what the verdict names, then move the cursor.
 KNOWN = "known"  # All of it was applied before: answer with the cursor.
 AHEAD = "ahead"  # It does not join on: the sender must go on at `cursor.through + 1`.
 FORK = "fork"  # Another history under the same name: the sender must open a new epoch.
-
 
 NEW_STREAM = Cursor(0, None)  # Before the first batch.
 
@@ -76,3 +74,22 @@ def examine(cursor: Cursor, span: "Span") -> Verdict:
 
 def _nothing(kind: str, cursor: Cursor) -> Verdict:
     return Verdict(kind, cursor, cursor.through + 1, [], [], [])
+
+
+def hash_within(span: "Span", seq: int) -> "int | None":
+    """Return the running hash at `seq`, or None where the span cannot tell it.
+
+    It cannot inside a gap, before a gap that opens the span, and outside `first-1..last`.
+    """
+    if seq == span.first - 1:
+        opens_with_gap = bool(span.gaps) and span.gaps[0].first == span.first
+        return None if opens_with_gap else span.hash_before
+    if not span.first <= seq <= span.last:
+        return None
+    before = 0
+    for gap in span.gaps:
+        if gap.first <= seq <= gap.last:
+            return gap.hash_at if seq == gap.last else None
+        if gap.last < seq:
+            before += gap.last - gap.first + 1
+    return span.hashes[seq - span.first - before]
