@@ -8,8 +8,9 @@
     node.run()
 
 What is where: `node` is what a sketch calls, `cycle` the mode for boards that sleep; `shell` runs
-the core, `source` is the queue before it, `journal` the files below it, `link` and its kin the way
-up; `clock`, `board`, `wifi`, `log`, `config` and `status` are the rest of the platform.
+the core, `composition` puts both together; `source` is the queue before it, `journal` the files
+below it, `link` and its kin the way up; `clock`, `board`, `wifi`, `log`, `config` and `status` are
+the rest of the platform.
 """
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def start(
     """
     settings = load_settings(config)
     # Only now: what checks the settings has left memory again.
-    from tidegate_micropython.start import make_node
+    from tidegate_micropython.composition import make_node
 
     return make_node(settings, machine, network, make_link)
 

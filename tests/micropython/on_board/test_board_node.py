@@ -2,10 +2,10 @@
 
 import json
 
+import tidegate_micropython
 from fakes import FakeLink, FakeMachine, FakeNetwork, empty_folder
 from support import raises
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
-from tidegate_micropython import start
 from tidegate_micropython.node import payload_of
 
 UPLINK = {"type": "http", "url": "http://h", "token": "t" * 16, "batch_age_ms": 0}
@@ -20,7 +20,7 @@ def node_of(name, link=None, machine=None, network=None, **tables):
         tree["uplink"] = UPLINK
     tree.update(tables)
     make = None if link is None else link.make
-    return start(tree, machine or FakeMachine(), network, make)
+    return tidegate_micropython.start(tree, machine or FakeMachine(), network, make)
 
 
 def held(node):
