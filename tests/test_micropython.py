@@ -43,7 +43,7 @@ LARGER_HEAPS_KB = {
     # The same, and all that happened in many lives of it, to be compared.
     **dict.fromkeys(("test_engine", "test_gateway", "test_sender_refusals"), 920),
     "test_sender_fork": 1030,
-    "test_engine_deadlines": 1640,
+    "test_engine_deadlines": 2048,
     # Records, topics and properties at their limits of 65,535 bytes; lanes of thousands of records.
     **dict.fromkeys(("test_batch", "test_span"), 1000),
     **dict.fromkeys(("test_origin", "test_record"), 740),
