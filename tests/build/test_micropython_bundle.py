@@ -130,18 +130,23 @@ def test_equal_sources_give_equal_bytes_wherever_they_lie(tmp_path):
     assert sorted([*listed, "SHA256SUMS"]) == names_below(tmp_path / "one" / "dist")
 
 
-def test_a_node_that_outgrew_its_bound_is_refused():
-    modules = {"tidegate": (1, BUILD.NODE_BYTES_MAX)}
+def test_a_node_that_outgrew_its_bounds_is_refused():
+    link = "tidegate_micropython/http_link.mpy"
+    modules = {"a.mpy": BUILD.RUNNING_BYTES_MAX, link: 1}
     BUILD.check_size(BUILD.Sizes(modules, {}, 6))
-    modules["tidegate_micropython"] = (1, 1)
-    with pytest.raises(BUILD.BuildError, match="1 too many"):
+    modules["b.mpy"] = 1
+    with pytest.raises(BUILD.BuildError, match=r"a running node has loaded.* 1 too many"):
+        BUILD.check_size(BUILD.Sizes(modules, {}, 6))
+    modules = {link: BUILD.NODE_BYTES_MAX + 2}
+    with pytest.raises(BUILD.BuildError, match=r"core and platform.* 2 too many"):
         BUILD.check_size(BUILD.Sizes(modules, {}, 6))
 
 
 def test_all_forms_of_the_bundle_hold_the_same_modules(real):
     out, sizes = real
     modules = names_below(out / "lib")
-    assert "tidegate/engine.mpy" in modules
+    assert "tidegate/errors.mpy" in modules
+    assert "tidegate/engine.mpy" not in modules  # Joined with what loads it.
     assert "tidegate_micropython/__init__.mpy" in modules
     described = json.loads((out / "package.json").read_text())
     assert described["version"] == VERSION

@@ -125,7 +125,7 @@ if "main.py" + suffix in names:
         os.rename(here + "/main.py" + suffix, here + "/main.py")
 """
 
-# The node's own log, in a folder of its own: put, sync, open anew, read back.  It also says where
+# The node itself, with a log of its own: put, sync, and all of it is there when it starts anew.  It also says where
 # the modules were found, because a firmware or a ROMFS can hide what was copied.
 SELF_TEST = """
 import gc, json, os, sys
@@ -136,27 +136,16 @@ def places():
         found.append([name, getattr(module, "__file__", "the firmware")])
     return found
 def log_works():
-    from tidegate.delivery.chance import Chance
-    from tidegate.records.clock import Boot
-    from tidegate.records.record import Record, fold_all
-    from tidegate.store.journal import Admitted, Booted
-    from tidegate.store.log import open_log
-    from tidegate_micropython.journal import FileMedium
-    chance = Chance(int.from_bytes(os.urandom(8), "big"))
-    journal = open_log(FileMedium(scratch), ["main"], chance)
-    state = journal.recover().lanes[0]
-    records = [Record(1, count, b"tidegate/self-test", b"%d" % count, 0, b"") for count in range(9)]
-    hashes = fold_all(state.last_hash, records)
-    journal.append([Booted(Boot(1, "5e1f5e1f5e1f5e1f", 0, 0))])
-    journal.append([Admitted("main", state.last + 1, hashes, records)])
-    journal.sync()
-    journal.close()
-    journal = open_log(FileMedium(scratch), ["main"], chance)
-    state = journal.recover().lanes[0]
-    span = journal.read("main", 1, 100, 10000)
-    payloads = [record.payload for record in span.records]
-    journal.close()
-    return state.last == 9 and payloads == [record.payload for record in records]
+    import tidegate_micropython
+    config = {"journal": {"folder": scratch}}
+    node = tidegate_micropython.start(config)
+    for count in range(9):
+        node.put("tidegate/self-test", count)
+    node.close()
+    node = tidegate_micropython.start(config)
+    held = node.status()["streams"][0]["held"]
+    node.close()
+    return held == 9
 def tidy():
     try:
         for name in os.listdir(scratch):
