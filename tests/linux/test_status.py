@@ -376,3 +376,13 @@ def test_a_gateway_that_serves_no_status_is_not_denied(tmp_path):
     assert (fields["running"], fields["process"]) == (True, os.getpid())
     fields = status_fields(load_gateway(tmp_path / "gateway.toml")[0])
     assert (fields["running"], fields["process"]) == (False, None)
+
+
+def test_a_running_gateway_is_not_said_to_be_unasked():
+    text = io.StringIO()
+    running = {**FIELDS, "running": True, "process": {"pid": 7, "resident_bytes": 1}}
+    show(running, Console(file=text, highlight=False, width=80))
+    assert "was not asked" not in text.getvalue()
+    text = io.StringIO()
+    show({**FIELDS, "running": True, "process": 7}, Console(file=text, highlight=False, width=80))
+    assert "process 7 runs and was not asked" in text.getvalue()

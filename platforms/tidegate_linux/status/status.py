@@ -145,7 +145,7 @@ def show(fields: dict[str, Any], console: Console) -> None:
     say(_plain(f"{fields['name']}  node {fields['node']}  tidegate {fields['version']}"))
     if fields.get("running") is False:
         say("no gateway runs here; this is what its journal holds")
-    elif fields.get("process"):
+    elif isinstance(fields.get("process"), int):  # A running one tells more of its own.
         say(f"process {fields['process']} runs and was not asked; this is what its journal holds")
     say(_plain(_link_line(fields["link"])))
     for source in fields.get("sources", []):
