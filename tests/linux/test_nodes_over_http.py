@@ -245,6 +245,22 @@ def test_a_port_that_is_taken_is_told_and_tried_again(tmp_path, node, monkeypatc
         assert gateway.status()["last_error"] == ""
 
 
+def test_a_server_that_breaks_is_told_and_begun_anew(tmp_path, node, monkeypatch):
+    from tidegate_linux.nodes import http_place
+
+    def broken(*_arguments):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(http_place, "RETRY_S", 0.05)
+    with Gateway(tmp_path) as gateway:
+        with monkeypatch.context() as patch:
+            patch.setattr(http_place, "server_of", broken)
+            gateway.shell.reload()
+            gateway.wait(lambda status: "broken" in status["last_error"])
+        gateway.ready()
+        assert gateway.post(node, 1, 5).status_code == 200
+
+
 def test_tokens_are_read_again(gateway, node):
     assert gateway.post(node, 1, 3).status_code == 200
     gateway.tokens.write_text("nonsense")

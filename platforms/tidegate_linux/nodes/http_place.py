@@ -85,6 +85,9 @@ class HttpPlace:
                 self._serve()
             except (BindError, TlsError, TokensError) as error:
                 self.problem = str(error)
+            except Exception as error:
+                # A bug, ours or the server's: told by the status, and the next try is a new server.
+                self.problem = f"a bug: {error!r}"
             self.port = 0
             if self.problem:
                 self._is_closing.wait(RETRY_S)
@@ -100,14 +103,16 @@ class HttpPlace:
         limits = Limits(BATCH_BYTES_MAX, REQUESTS_PER_S)
         hub = Hub(Waiting(self._nodes), tokens, limits, Metrics(), budget=Budget(BYTES_MAX))
         server = server_of(build_app(hub, has_metrics=False), tls.context, GRACE_S)
-        with contextlib.closing(hub):
-            self._server = server
-            self.port = sockets[0].getsockname()[1]
-            self.problem = ""
-            if not self._is_closing.is_set():
-                asyncio.run(run_server(server, sockets))
+        try:
+            with contextlib.closing(hub):
+                self._server = server
+                self.port = sockets[0].getsockname()[1]
+                self.problem = ""
+                if not self._is_closing.is_set():
+                    asyncio.run(run_server(server, sockets))
+        finally:
             self._server = None
-        addresses.close(sockets)
+            addresses.close(sockets)
 
     def _tls(self) -> Tls:
         given = self._settings
