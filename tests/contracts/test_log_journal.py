@@ -3,6 +3,7 @@
 It keeps no notes: that part of the contract is not its own.
 """
 
+import gc
 from random import Random
 
 import pytest
@@ -16,11 +17,19 @@ pytest.register_assert_rewrite(
 from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line above.
 from contracts.journal_contract_notes import NOTE_CONTRACT  # noqa: E402
 from contracts.journal_steps import ALL  # noqa: E402
-from fakes.journal_script import Script, comparable, comparable_span, lane_of  # noqa: E402
+from fakes.journal_script import (  # noqa: E402
+    Script,
+    admitted,
+    comparable,
+    comparable_span,
+    lane_of,
+    make_records,
+)
 from fakes.model_journal import ModelDisk  # noqa: E402
-from model_medium import ModelFlash  # noqa: E402
+from model_medium import ModelFlash, ModelMedium  # noqa: E402
 from tidegate.delivery.chance import Chance  # noqa: E402
 from tidegate.store.log import open_log  # noqa: E402
+from tidegate.store.segment import Segment  # noqa: E402
 from tidegate.store.segments import ROOMY, Sizes  # noqa: E402
 
 LANES = ["main", "alarm"]
@@ -107,3 +116,29 @@ def expect_the_same_lane(random, journal, model, lane):
     assert comparable_span(mine) == comparable_span(model.read(lane, first, *limits))
     for seq in {0, first - 1, first, mine.last, last}:
         assert journal.hash_at(lane, seq) == model.hash_at(lane, seq), (lane, seq)
+
+
+class CountingMedium(ModelMedium):
+    """Notes how many heads of segments are in memory whenever something is read."""
+
+    def __init__(self, flash):
+        ModelMedium.__init__(self, flash)
+        self.heads_max = 0
+
+    def read(self, number, at, size_bytes):
+        heads = sum(isinstance(each, Segment) for each in gc.get_objects())
+        self.heads_max = max(self.heads_max, heads)
+        return ModelMedium.read(self, number, at, size_bytes)
+
+
+def test_opening_reads_the_heads_of_segments_one_by_one():
+    # On a board a long log would else take more memory to open than to run.
+    bench = LogBench(SMALL)
+    while len(bench.flash.synced) < 40:
+        state = lane_of(bench.journal.recover(), "main")
+        bench.journal.append([admitted(state, make_records(20))])
+        bench.journal.sync()
+    medium = CountingMedium(bench.flash)
+    journal = open_log(medium, LANES, Chance(1), SMALL)
+    assert lane_of(journal.recover(), "main").last > 40
+    assert medium.heads_max < 5

@@ -69,14 +69,13 @@ class Survey:
         self._chance = chance
         self._medium = medium
         listed = sorted(medium.segments())
-        heads = [(number, size, self._head(number)) for number, size in listed]
-        nodes = [head.node for _, _, head in heads if head is not None]
-        self.node = nodes[-1] if nodes else self.new_identity()
+        self.node = self._newest_node(listed) or self.new_identity()
         last_number = listed[-1][0] if listed else 0
         self.segments = Segments(medium, self.node, last_number, sizes)
         self._of_lane: dict[str, list[tuple[int, int]]] = {}
-        for number, size, head in heads:
-            self._sort_in(number, size, head)
+        for number, size in listed:
+            # One at a time: heads take five times what is remembered of a segment.
+            self._sort_in(number, size, self._head(number))
 
     @property
     def lanes(self) -> "list[str]":
@@ -159,6 +158,14 @@ class Survey:
                 assert isinstance(entry, Admitted)
                 return entry.first
         return 0
+
+    def _newest_node(self, listed: "list[tuple[int, int]]") -> str:
+        """Return whose the newest segment is whose head can be read, "" where there is none."""
+        for number, _ in reversed(listed):
+            head = self._head(number)
+            if head is not None:
+                return head.node
+        return ""
 
     def _head(self, number: int) -> "Segment | None":
         try:
