@@ -132,6 +132,14 @@ class Engine:
         self._events.clear()
         self._fail(error, now_ms)
 
+    def settle(self, now_ms: int) -> None:
+        """Make durable what waits for the next commit; call it before a sleep or the end."""
+        if self._journal is not None:
+            try:
+                self._journal.sync()
+            except StorageError as error:
+                self._fail(error, now_ms)
+
     def close(self) -> None:
         """Let go of the sources, the link and the journal; all that was acknowledged is durable."""
         for source in self._sources:

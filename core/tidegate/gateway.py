@@ -228,11 +228,19 @@ class Gateway:
             effects = self._become_full(now_ms)
             if self.room.overflow == DROP_OLDEST:
                 entries = self.room.drop_oldest(self._droppable())
-        if entries:
+        if entries and not self._is_patient:
             return effects + [Append(entries), Sync()]
+        if entries:
+            effects.append(Append(entries))
         if self.room.reopens:
-            effects = self._become_roomy()
+            effects.extend(self._become_roomy())
         return effects + self._pump(now_ms)
+
+    @property
+    def _is_patient(self) -> bool:
+        """Tell whether what only frees room may wait for the next commit."""
+        line = self._line
+        return line is not None and line.releases_ride and self.room.tight_bytes <= 0
 
     def _become_full(self, now_ms: int) -> "list[Effect]":
         if self._full:
@@ -294,12 +302,18 @@ class Gateway:
         if isinstance(event, Fetched):
             return uplink.fetched(event, moment)
         if isinstance(event, Located):
-            return uplink.located(event)
+            return self._in_time(uplink.located(event))
         if isinstance(event, Answered):
-            return uplink.answered(event, moment) or self._spent()
+            return self._in_time(uplink.answered(event, moment)) or self._spent()
         if isinstance(event, Unanswered):
             return uplink.unanswered(event, moment) or self._spent()
         return []
+
+    def _in_time(self, effects: "list[Effect]") -> "list[Effect]":
+        """Return the effects of an answer; where room is short, what was delivered gives it now."""
+        if effects and isinstance(effects[-1], Append) and not self._is_patient:
+            effects.append(Sync())
+        return effects
 
     def _spent(self) -> "list[Effect]":
         """Keep what was sent in vain as well: it is paid for, and a restart must not forget it."""

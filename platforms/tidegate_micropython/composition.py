@@ -40,6 +40,8 @@ def make_node(settings: "NodeSettings", machine: "Any", network: "Any", make: "A
         make = make or make_link
         link = GuardedLink(lambda node: make(settings, node, chance, board.feed, position))
         line = Line(settings.uplink.retry_max_s * 1000, AlwaysOpen(), chance)
+        # Plain MQTT has no receiver to ask: what is not in the journal is sent again.
+        line.releases_ride = settings.uplink.type != "mqtt-plain"
     lane_of = _lane_of(settings)
     gateway = Gateway(settings, [NAME], clock.identity, chance, Samples(lane_of), line, BOOTS_MAX)
     urgent = [lane.name for lane in settings.lanes if lane.urgent]

@@ -211,9 +211,13 @@ class Node:
 
     def upload(self, timeout_ms: int) -> bool:
         """Commit what is queued and send what is held; tell whether nothing is left."""
+        self.shell.uses_network = True
+        is_done = self._send_all(self.clock.now_ms() + timeout_ms)
+        self.shell.settle()  # A sleep may follow, which would forget what was delivered.
+        return is_done
+
+    def _send_all(self, until_ms: int) -> bool:
         shell = self.shell
-        until_ms = self.clock.now_ms() + timeout_ms
-        shell.uses_network = True
         shell.turn(commit=True)
         while shell.held_records() or shell.source.oldest_ms is not None or not shell.gateway.node:
             now_ms = self.clock.now_ms()

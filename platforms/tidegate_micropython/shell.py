@@ -131,8 +131,16 @@ class Shell:
         """Return how many records wait in the journal."""
         return sum([lane.held_records for lane in self.gateway.lanes])
 
+    def settle(self) -> None:
+        """Make durable what waits for the next commit: that records were delivered."""
+        try:
+            self.engine.settle(self._clock.now_ms())
+        except MemoryError:
+            self._is_broken = True
+
     def close(self) -> None:
         """Let go of the link and the journal."""
+        self.settle()
         self.engine.close()
         self.wifi.stop()
 

@@ -374,3 +374,15 @@ def test_a_source_is_told_what_was_dropped_for_want_of_room():
     shell.clear()
     shell.step(turn(2))
     assert ("refuse", "listen", 1, [2], "overflow") in shell.log
+
+
+def test_a_settling_that_fails_gives_the_journal_up():
+    shell = Shell().start()
+    shell.medium.failing = {"sync": 1}
+    shell.log[:] = []
+    shell.engine.settle(0)
+    assert shell.log[:2] == [("sync",), ("close",)]
+    assert shell.gateway.node == ""
+    shell.engine.settle(0)  # There is none now, and nothing to say.
+    shell.wait()
+    assert shell.gateway.node

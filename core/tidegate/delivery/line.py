@@ -82,6 +82,9 @@ class Line:
         self.last_error = ""
         self.not_before_ms = 0
         delay_ms_min = min(RETRY_RUNNING.delay_ms_min, retry_ms_max)
+        # Whether releases wait for the next commit instead of making one, which saves a flash one a
+        # batch.  The receiver knows what it has: after a crash it is asked, as always.
+        self.releases_ride = False
         self._running = Retry("running", delay_ms_min, retry_ms_max, None)
         self._chance = chance
         self._parse_retry_after = parse_retry_after

@@ -257,6 +257,8 @@ class Sender:
         if through <= self.lane.through:
             return []
         entries: list[Entry] = [self.lane.release(through, held_bytes)]
+        if self._line.releases_ride:
+            return [Append(entries)]
         account = self._line.schedule.state()
         if account is not None:
             entries.append(Spent(*account))

@@ -150,6 +150,30 @@ def test_records_reach_the_hub_once_and_in_order():
     assert len(link.hub.payloads) == 101 and link.hub.payloads[-1] == b"last"
 
 
+def test_what_an_upload_delivered_is_held_no_more_after_a_reset():
+    folder = empty_folder("settled")
+    node = node_of(folder, FakeLink())
+    node.put("a", 1)
+    assert node.upload(5000)
+    again = node_of(folder)  # No close, as after a deep sleep; nobody to ask.
+    assert held(again) == 0 and again.shell.gateway.lanes[0].balance.delivered == 1
+    again.close()
+
+
+def test_what_was_delivered_is_held_no_more_after_a_close():
+    folder = empty_folder("closed")
+    node = node_of(folder, FakeLink())
+    node.shell.uses_network = True
+    node.put("a", 1)
+    for _ in range(5):
+        node.shell.turn()
+    assert held(node) == 0
+    node.close()
+    again = node_of(folder)
+    assert held(again) == 0
+    again.close()
+
+
 def test_a_line_that_is_down_holds_everything():
     link = FakeLink()
     link.is_down = True
