@@ -257,12 +257,10 @@ class Sender:
         if through <= self.lane.through:
             return []
         entries: list[Entry] = [self.lane.release(through, held_bytes)]
-        if self._line.releases_ride:
-            return [Append(entries)]
         account = self._line.schedule.state()
         if account is not None:
             entries.append(Spent(*account))
-        return [Append(entries), Sync()]
+        return [Append(entries)] if self._line.releases_ride else [Append(entries), Sync()]
 
     def _take_standing(self, answer: "Answered", moment: "Moment") -> "list[Effect]":
         standing = read_standing(self.lane.stream(self._node), answer.fields)
