@@ -23,6 +23,7 @@ from tidegate.wire.batch import Batch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidegate.records.record import Record
     from tidegate.store.journal import Entry
 
 KINDS = (STORAGE_FULL, STORAGE_IO, STORAGE_READONLY, STORAGE_CORRUPT)
@@ -41,11 +42,11 @@ class SimDisk(ModelDisk):
 
     def apply(self, entry: "Entry") -> None:
         if isinstance(entry, Admitted):
-            self._oracle.admitted([uid_of(record.payload) for record in entry.records])
+            self._oracle.admitted([self.uid(record) for record in entry.records])
         elif isinstance(entry, Dropped):
             lane = self.lanes[entry.lane]
             rows = [lane.rows.get(lane.base + seq) for seq in range(entry.first, entry.last + 1)]
-            uids = [uid_of(row[1].payload) for row in rows if row is not None]
+            uids = [self.uid(row[1]) for row in rows if row is not None]
             missing = entry.last - entry.first + 1 - len(uids)
             numbers = range(entry.first, entry.last + 1)
             dropped = [(lane.epoch, entry.lane, seq) for seq in numbers]
@@ -59,9 +60,13 @@ class SimDisk(ModelDisk):
             lane = self.lanes[entry.lane]
             through = lane.through if isinstance(entry, Renewed) else entry.through
             self._oracle.forgotten(
-                [uid_of(record.payload) for _, _, record in lane.rows_within(1, through)]
+                [self.uid(record) for _, _, record in lane.rows_within(1, through)]
             )
         super().apply(entry)
+
+    def uid(self, record: "Record") -> str:
+        """Return what the oracle calls a record."""
+        return uid_of(record.payload)
 
     def image(self) -> "SimDisk":
         """Return a copy, as of the card."""
@@ -83,14 +88,14 @@ class SimDisk(ModelDisk):
     def uids(self) -> set[str]:
         """Return what the medium holds at all."""
         rows = [row for lane in self.lanes.values() for row in lane.rows.values()]
-        return {uid_of(record.payload) for _, record in rows}
+        return {self.uid(record) for _, record in rows}
 
     def held_uids(self) -> set[str]:
         """Return what was not delivered yet, as far as the medium knows."""
         held = set()
         for lane in self.lanes.values():
             for _, _, record in lane.rows_within(lane.through + 1, lane.last):
-                held.add(uid_of(record.payload))
+                held.add(self.uid(record))
         return held
 
     def _check_not_in_flight(self, dropped: list[tuple[str, str, int]]) -> None:
@@ -119,7 +124,7 @@ class SimDisk(ModelDisk):
         row = world.chance.choice(list(lane.rows))
         running, record = lane.rows[row]
         world.meet("a stored record rots")
-        self._oracle.damaged(uid_of(record.payload))
+        self._oracle.damaged(self.uid(record))
         lane.rows[row] = (running, record._replace(payload=record.payload + b"!"))
 
 

@@ -23,6 +23,8 @@ from tidegate.wire.reply import receipt_fields, standing_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidegate.records.clock import Boot
+    from tidegate.records.record import Record
     from tidegate.records.span import Gap
 
 REASONS = (DAMAGED, EXPIRED, OVERFLOW, TOO_LARGE)  # Any other word is what a receiver has said.
@@ -75,6 +77,7 @@ class Receiver:
     def __init__(self, world: World, oracle: Oracle, plan: Plan) -> None:
         self.tables: dict[str, Table] = {}
         self.is_up = True
+        self.boots: list[Boot] = []  # Of the batch that is applied.
         self.bytes_max = 1 << 30 if plan.lowers_limit else plan.receiver_bytes_max
         self._world = world
         self._oracle = oracle
@@ -128,6 +131,7 @@ class Receiver:
             fields.update(standing_fields(stream, standing))
             return Reply(409, fields)
         if kind == APPLY:
+            self.boots = batch.span.boots
             self.apply(str(stream), table, verdict)
         if self._dies("before it answers"):
             return None
@@ -136,7 +140,7 @@ class Receiver:
 
     def apply(self, name: str, table: Table, verdict: Verdict) -> None:
         """Write records, gaps and cursor in one transaction."""
-        uids = [uid_of(record.payload) for record in verdict.records]
+        uids = [self.uid(record) for record in verdict.records]
         self.tables[name] = table
         table.write(verdict, uids)
         table.cursor = verdict.cursor
@@ -144,6 +148,10 @@ class Receiver:
         for gap in verdict.gaps:
             reason = gap.reason.removeprefix(QUARANTINED)
             self._world.meet(f"gap told: {reason if reason in REASONS else 'poison'}")
+
+    def uid(self, record: "Record") -> str:
+        """Return what the oracle calls a record."""
+        return uid_of(record.payload)
 
     def _refusal(self, batch: Batch) -> Reply | None:
         records = batch.span.records
