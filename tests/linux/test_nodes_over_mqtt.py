@@ -254,6 +254,22 @@ def test_access_rules_hold_for_nodes(tmp_path, node):
         assert (fields["status"], fields["error"]) == (403, "foreign-node")
 
 
+@pytest.mark.parametrize("version", [4, 5])
+def test_who_may_listen_but_not_ask_is_told(tmp_path, node, version):
+    access = [{"publish": ["site/#"], "subscribe": ["$tidegate/#"]}]
+    with Gateway(tmp_path, {"anonymous": False}, access=access) as gateway:
+        gateway.add_user("node-1", "secret")
+        gateway.shell.reload()
+        client = listening(gateway, "1", version=version, username="node-1", password=b"secret")
+        for token, kind in ((1, "batch"), (2, "query")):
+            fields = ask(client, token, node.body(1, 5, compress=False), kind)
+            assert (fields["token"], fields["status"]) == (token, 403)
+            assert fields["error"] == "not-allowed"
+        client.publish("$tidegate/other", b"x")
+        assert client.is_silent()
+        assert gateway.records() == []
+
+
 def test_a_client_cannot_forge_an_origin(gateway, node):
     client = gateway.client("device", version=5)
     forged = f"{node.stream} 1 -".encode()

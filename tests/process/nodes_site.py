@@ -28,6 +28,7 @@ from process.nodes_verdict import ROWS, NodesVerdict, Row, judge_nodes
 NODE_TOKEN = "token-of-a-node-6f1d0c7a"
 SETTLE_S = 120.0
 STATUS_S = 30
+SNAPSHOT_S = 1.5  # What the gateway says of itself may be a second old.
 
 
 class NodesSite:
@@ -100,9 +101,14 @@ class NodesSite:
         for node in self.nodes:
             node.kill()
             check_balance(node.drain())
-        self.gateway.wait(lambda status: status["backlog"]["records"] == 0, SETTLE_S)
+        self.wait_delivered()
         check_balance(self.status())
         return self.judge()
+
+    def wait_delivered(self) -> None:
+        """Wait until the hub has all that the gateway holds now."""
+        time.sleep(SNAPSHOT_S)
+        self.gateway.wait(lambda status: status["backlog"]["records"] == 0, SETTLE_S)
 
     def heal(self) -> None:
         """Have all lines and programs run again."""

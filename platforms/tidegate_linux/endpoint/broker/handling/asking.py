@@ -4,6 +4,7 @@ An answer goes to the connection that asked, if its client has subscribed to whe
 nobody else gets it, whatever they have subscribed to.
 """
 
+import json
 from typing import TYPE_CHECKING
 
 from tidegate_linux.endpoint.broker.connection import OPEN
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tidegate_linux.endpoint.broker.state.state import State
 
 DROPPED_UNASKED = "answer to nobody"
+# MQTT 3.1.1 has no word for it, and a node would take silence for a bad line.
+REFUSAL = {"status": 403, "error": "not-allowed", "detail": "the access rules do not allow it"}
 
 
 def ask(
@@ -27,6 +30,17 @@ def ask(
     place = parse_place(topic)
     assert place is not None
     state.requests.append(Request(place, payload, connection.user, connection, session))
+
+
+def refuse(
+    state: "State", connection: "Connection", session: "Session", topic: bytes, now_ms: int
+) -> None:
+    """Tell a client that listens to its answers that it may not ask, if `topic` is a request."""
+    place = parse_place(topic)
+    if place is not None:
+        request = Request(place, b"", connection.user, connection, session)
+        payload = json.dumps({"token": place.token, **REFUSAL}, separators=(",", ":"))
+        answer(state, request, payload.encode(), now_ms)
 
 
 def answer(state: "State", request: Request, payload: bytes, now_ms: int) -> None:

@@ -14,6 +14,7 @@ from tidegate_linux.endpoint.broker.delivery import Delivery
 from tidegate_linux.endpoint.broker.handling import asking, delivering
 from tidegate_linux.endpoint.broker.limits import PACKET_ID_BYTES
 from tidegate_linux.endpoint.broker.outbox import CROWDED
+from tidegate_linux.endpoint.broker.requests import RESERVED
 from tidegate_linux.endpoint.broker.state.repeats import DOUBT_MS
 from tidegate_linux.endpoint.broker.state.routes import ASKED, PLAIN
 from tidegate_linux.endpoint.codec import reasons
@@ -131,6 +132,8 @@ def _take(
     route = state.routes.find(connection, topic)
     if route.refusal:
         _refuse(state, connection, qos, packet_id, route.refusal)
+        if topic.startswith(RESERVED):
+            asking.refuse(state, connection, session, topic, now_ms)
         return
     if qos == 2 and not delivering.find_room(state, PACKET_ID_BYTES, now_ms):
         _refuse_id(state, connection, packet_id)
