@@ -14,7 +14,7 @@ import vfs
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, STORAGE_READONLY, StorageError
 
 SUFFIX, ASIDE = ".tgs", ".bad"
-_DIGITS = "0123456789abcdef"
+_SUFFIX, _DIGITS = b".tgs", b"0123456789abcdef"
 _FOLDER_BIT = 0x4000
 # ENOSPC and EROFS, which not every port has a name for.
 _KINDS = {28: STORAGE_FULL, 30: STORAGE_READONLY}
@@ -38,10 +38,12 @@ class FileMedium:
         """Return (number, size in bytes) of each segment, by number."""
         found = []
         try:
-            for name in os.listdir(self._folder):
-                stem = name[: -len(SUFFIX)]
-                if name.endswith(SUFFIX) and len(stem) == 8 and all(one in _DIGITS for one in stem):
-                    found.append((int(stem, 16), os.stat(self._folder + "/" + name)[6]))
+            # As bytes: a folder that FAT has lost holds names that are no text.
+            for entry in os.ilistdir(self._folder.encode()):
+                stem, suffix = entry[0][:8], entry[0][8:]
+                if suffix == _SUFFIX and all(one in _DIGITS for one in stem):
+                    number = int(stem, 16)
+                    found.append((number, os.stat(self._path(number))[6]))
         except OSError as error:
             raise _storage_error(error, "cannot list " + self._folder)
         return sorted(found)
