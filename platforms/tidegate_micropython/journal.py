@@ -43,7 +43,9 @@ class FileMedium:
                 stem, suffix = entry[0][:8], entry[0][8:]
                 if suffix == _SUFFIX and all(one in _DIGITS for one in stem):
                     number = int(stem, 16)
-                    found.append((number, os.stat(self._path(number))[6]))
+                    # Only files of a machine with a system must be asked for their size.
+                    size = entry[3] if len(entry) > 3 else os.stat(self._path(number))[6]
+                    found.append((number, size))
         except OSError as error:
             raise _storage_error(error, "cannot list " + self._folder)
         return sorted(found)

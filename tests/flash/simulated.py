@@ -36,6 +36,7 @@ class Receiver:
     def __init__(self):
         self.online = True
         self.cursors = {}
+        self.reasons = []
         self.records = 0
         self.gaps = 0
         self.batches = 0
@@ -65,6 +66,7 @@ class Receiver:
             self.batches += 1
             self.records += len(verdict.records)
             self.gaps += sum([gap.last - gap.first + 1 for gap in verdict.gaps])
+            self.reasons.extend([gap.reason for gap in verdict.gaps])
 
     def _answer(self, token, fields):
         if self.online:
@@ -88,7 +90,7 @@ class Receiver:
 
 
 class SimulatedNode:
-    """A node with the settings in `journal` and `uplink`, a flash, and the time."""
+    """A node with the settings in `journal`, `uplink` and `lane`, a flash, and the time."""
 
     def __init__(self, options):
         self.flash = Flash(options["block_bytes"], options["block_count"], records=False)
@@ -105,6 +107,8 @@ class SimulatedNode:
             "board": {"led": ""},
         }
         config["uplink"].update(options["uplink"])
+        if "lane" in options:
+            config["lane"] = options["lane"]
         self.node = tidegate_micropython.start(config, make_link=self._make_link)
         clock = self.node.clock
         clock._clocks = self.time
