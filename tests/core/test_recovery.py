@@ -2,7 +2,7 @@
 
 from model_medium import ModelFlash
 from tidegate.delivery.chance import Chance
-from tidegate.records.clock import Boot
+from tidegate.records.clock import Boot, Clock, forgotten_boot
 from tidegate.records.record import Record, fold_all
 from tidegate.store.journal import (
     OVERFLOW,
@@ -141,6 +141,30 @@ def test_a_flipped_bit_anywhere_loses_no_more_than_it_hit():
                     log.sync()
             assert found >= state.last - 1, (number, at)
             log.close()
+
+
+def test_the_number_of_a_damaged_boot_is_not_given_again():
+    flash = ModelFlash()
+    log = open_on(flash)
+    log.append([Booted(Boot(1, "a" * 16, 5, 1))])
+    admit(log, 1)
+    log.sync()
+    log.append([Booted(Boot(2, "b" * 16, 7, 2))])
+    record = Record(2, 30, b"site/a", b"value", 0, b"")
+    log.append([Admitted("main", 2, fold_all(state_of(log).last_hash, [record]), [record])])
+    log.sync()
+    number = max(flash.synced)
+    at = flash.synced[number].rfind(b"\xbb" * 8)  # The identity of the second boot.
+    assert at > 0
+
+    def ruin(data):
+        data[at] ^= 1
+
+    log = open_on(damaged(flash, number, ruin))
+    assert state_of(log).last == 2
+    boots = log.recover().boots
+    assert [boot.number for boot in boots] == [1, 2] and boots[1] == forgotten_boot(2)
+    assert Clock(boots, "c" * 16).boot.number == 3
 
 
 def test_a_damaged_head_costs_reading_the_segment_before():

@@ -10,7 +10,7 @@ What was quarantined is copied to segments without a lane, within a bound, oldes
 """
 
 from tidegate.errors import STORAGE_IO, StorageError
-from tidegate.records.clock import BOOTS_MAX
+from tidegate.records.clock import BOOTS_MAX, forgotten_boot
 from tidegate.store.chain import Chain
 from tidegate.store.journal import (
     Booted,
@@ -78,8 +78,10 @@ class LogJournal:
         self._chains: list[Chain] = []
         names = lanes + [name for name in survey.lanes if name not in lanes]
         is_first = True
+        boot_last = 0
         for name in names:
             found = survey.lane(name)
+            boot_last = max(boot_last, found.boot_last)
             self._boots.update(found.boots)
             if found.spent is not None:
                 self._spent = found.spent
@@ -91,6 +93,10 @@ class LogJournal:
                 # An identity that may have been told to somebody must never be made anew.
                 chain.begin()
             is_first = False
+        if boot_last > max(self._boots, default=0):
+            # What was said of it is damaged.  No other boot may have its number, or the records of
+            # both would get the time of the later one (P7).
+            self._boots[boot_last] = forgotten_boot(boot_last)
         self.damaged = survey.damaged
         self._quarantine = Quarantine(survey.segments, survey.quarantine)
         self._boots_ahead, self._spent_ahead = dict(self._boots), self._spent

@@ -41,12 +41,15 @@ if TYPE_CHECKING:
 
 
 class Found(
-    namedtuple("Found", ("account", "parts", "is_open", "boots", "spent", "torn", "is_new"))
+    namedtuple(
+        "Found",
+        ("account", "parts", "is_open", "boots", "boot_last", "spent", "torn", "is_new"),
+    )
 ):
     """What was found of one lane; `is_new`: its epoch does not stand on the medium yet.
 
     `torn` are numbers of segments in which nothing was ever confirmed.  `spent` is None where the
-    lane does not say it.
+    lane does not say it.  `boot_last` is the highest boot that a record names, among those read.
     """
 
     __slots__ = ()
@@ -54,6 +57,7 @@ class Found(
     parts: "list[Part]"
     is_open: bool
     boots: "dict[int, Boot]"
+    boot_last: int
     spent: "Spent | None"
     torn: "list[int]"
     is_new: bool
@@ -116,7 +120,9 @@ class Survey:
         account = replay.confirmed
         assert account is not None
         is_open = replay.is_whole and not torn
-        return Found(account, parts, is_open, replay.boots, replay.spent, torn, False)
+        return Found(
+            account, parts, is_open, replay.boots, replay.boot_last, replay.spent, torn, False
+        )
 
     def _parts(self, listed: "list[tuple[int, int]]", replay: "Replay") -> "list[Part]":
         """Return the segments up to the one that was replayed, as a finder needs them."""
@@ -215,14 +221,16 @@ class Survey:
             else:
                 torn.append(number)
         if not parts:
-            return Found(Account(name, self.new_identity()), [], False, {}, None, torn, True)
+            return Found(Account(name, self.new_identity()), [], False, {}, 0, None, torn, True)
         confirmed = replay.confirmed
         assert confirmed is not None
         account = confirmed
         self.damaged += replay.damaged
         hash_at = Finder(self.segments, parts).hash_at(account.through)
         account.renew(self.new_identity(), hash_at or 0)
-        return Found(account, parts, False, replay.boots, replay.spent, torn, True)
+        return Found(
+            account, parts, False, replay.boots, replay.boot_last, replay.spent, torn, True
+        )
 
 
 class Replay:
@@ -236,6 +244,7 @@ class Replay:
         self.account: Account | None = None
         self.confirmed: Account | None = None
         self.boots: dict[int, Boot] = {}
+        self.boot_last = 0
         self.spent: Spent | None = None
         self.damaged = 0
         self.end = 0
@@ -245,6 +254,7 @@ class Replay:
         self._segments = segments
         self._lane = lane
         self._boots: dict[int, Boot] = {}
+        self._boot_last = 0
         self._spent: Spent | None = None
 
     def read(self, number: int, size_bytes: int) -> bool:
@@ -289,11 +299,16 @@ class Replay:
                 self._boots[entry.boot.number] = entry.boot
             elif isinstance(entry, Spent):
                 self._spent = entry
+            elif isinstance(entry, Admitted):
+                self._boot_last = max(self._boot_last, entry.records[0].boot)
+                if self.account is not None:
+                    _follow(self.account, entry)
             elif self.account is not None:
                 _follow(self.account, entry)
 
     def _confirm(self, figures: "tuple[int, ...]") -> None:
         self.boots, self.spent = dict(self._boots), self._spent
+        self.boot_last = self._boot_last
         account = self.account
         if account is None:
             return
