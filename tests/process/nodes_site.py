@@ -173,9 +173,7 @@ class Mishaps:
         kind = kinds[self._next % len(kinds)]
         if kind == "node":
             nodes = self._site.nodes
-            node = nodes[self._next // 2 % len(nodes)]
-            node.kill()
-            node.start()
+            self._kill_node(nodes[self._next // 2 % len(nodes)])
         elif kind == "gateway":
             self._site.gateway.kill()
             self._site.gateway.spawn()
@@ -184,6 +182,16 @@ class Mishaps:
             self._site.hub.spawn()
         self.kills[kind] += 1
         self._next += 1
+
+    def _kill_node(self, node: MicroPythonNode) -> None:
+        node.kill()
+        node.start()
+        while self._chance.random() < 0.25:
+            # Again while it opens its log, or has just found the gateway.
+            self.rest(0.02, 0.3)
+            node.kill()
+            node.start()
+            self.kills["node"] += 1
 
     def cut_one(self) -> None:
         """Cut a line: now, somewhere in what comes next, or for a while."""

@@ -9,8 +9,11 @@ from process.micropython_node import MicroPythonNode
 from process.nodes_site import NodesSite, check_balance
 from process.nodes_verdict import judge_nodes
 
+MQTT, HTTP = "mqtt", "http"
+SLOW_MQTT, SLOW_HTTP = [pytest.param(kind, marks=pytest.mark.slow) for kind in (MQTT, HTTP)]
 TOGETHER_S = 4.0
 PUT_S = 30.0
+STREAMS = "SELECT DISTINCT origin_stream FROM records WHERE origin_stream IS NOT NULL"
 KEPT = {"keep_delivered_bytes": 400_000}  # More than a test puts.
 LITTLE = {"limit_bytes": 65_536, "keep_delivered_bytes": 16_384}
 
@@ -38,7 +41,7 @@ def origins(rows) -> "dict[tuple[str, int], bytes]":
     return found
 
 
-@pytest.mark.parametrize("kind", ["mqtt", "http"])
+@pytest.mark.parametrize("kind", [MQTT, SLOW_HTTP])
 def test_a_cloned_node_goes_on_under_a_new_epoch_and_nothing_is_overwritten(tmp_path, kind):
     with NodesSite(tmp_path) as site:
         first = site.node("n1", kind)
@@ -62,10 +65,7 @@ def test_a_cloned_node_goes_on_under_a_new_epoch_and_nothing_is_overwritten(tmp_
     assert "stream forked" in second.log()
 
 
-STREAMS = "SELECT DISTINCT origin_stream FROM records WHERE origin_stream IS NOT NULL"
-
-
-@pytest.mark.parametrize("kind", ["mqtt", "http"])
+@pytest.mark.parametrize("kind", [SLOW_MQTT, HTTP])
 def test_what_a_node_keeps_comes_again_where_a_gateway_lost_its_folder(tmp_path, kind):
     with NodesSite(tmp_path) as site:
         node = site.node("n1", kind, pace_ms=1, journal=LITTLE)
@@ -97,7 +97,7 @@ def test_what_a_node_keeps_comes_again_where_a_gateway_lost_its_folder(tmp_path,
     assert verdict.twice == len(copies)
 
 
-@pytest.mark.parametrize("kind", ["mqtt", "http"])
+@pytest.mark.parametrize("kind", [MQTT, SLOW_HTTP])
 def test_nothing_is_lost_where_a_gateway_is_restored_from_an_older_copy(tmp_path, kind):
     with NodesSite(tmp_path) as site:
         node = site.node("n1", kind, journal=KEPT)

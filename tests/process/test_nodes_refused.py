@@ -48,11 +48,18 @@ def assert_held(site, node, words):
 @pytest.mark.parametrize(
     ("access", "name", "words"),
     [
-        ([OF_DEVICES], "node-1", "refuses the subscription"),
-        ([{**OF_NODES, "publish": ["site/#"]}], "node-1", "not-allowed"),
-        ([OF_NODES], "node-3", "refuses the connection"),
+        pytest.param([OF_DEVICES], "node-1", "refuses the subscription", id="not-to-subscribe"),
+        pytest.param(
+            [{**OF_NODES, "publish": ["site/#"]}],
+            "node-1",
+            "not-allowed",
+            id="not-to-publish",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            [OF_NODES], "node-3", "refuses the connection", id="unknown", marks=pytest.mark.slow
+        ),
     ],
-    ids=["not-to-subscribe", "not-to-publish", "unknown"],
 )
 def test_a_node_that_is_not_let_in_holds_everything_and_says_why(tmp_path, access, name, words):
     with guarded_site(tmp_path, access) as site:
@@ -92,6 +99,7 @@ def test_the_stream_of_another_node_is_refused_and_held(tmp_path):
     assert verdict.is_perfect, verdict
 
 
+@pytest.mark.slow
 def test_batches_over_the_size_of_packets_are_sent_smaller(tmp_path):
     with NodesSite(tmp_path, None, {"endpoint": {"packet_bytes_max": 1024}}) as site:
         site.mqtt_line.is_open = False
