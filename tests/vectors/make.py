@@ -168,7 +168,7 @@ def refused_batches():
 
 
 def frames():
-    """Write each entry, and a log with everything that may happen to one."""
+    """Write each entry, what a lane adds up to, and logs."""
     seed = segment_seed(STREAM.node, 42)
     hashes = fold_all(0, RECORDS)
     entries = [
@@ -186,6 +186,27 @@ def frames():
         for entry in entries
     ]
     segment = Segment(STREAM.node, 42, [("main", STREAM.epoch), ("alarm", "0" * 16)])
+    account = account_of(ACCOUNT)
+    return {
+        "node": STREAM.node,
+        "number": 42,
+        "seed": seed,
+        "header": {
+            "lanes": [list(lane) for lane in segment.lanes],
+            "hex": to_hex(segment_header(segment)),
+        },
+        "entries": written,
+        "account": {
+            **ACCOUNT,
+            "synced": to_hex(synced_frame(account, seed)),
+            "summary": to_hex(summary_frame(account, seed)),
+        },
+        "logs": damaged_logs(entries, seed),
+    }
+
+
+def damaged_logs(entries, seed):
+    """Write a log with everything that may happen to one, and what a scan finds there."""
     log = b"".join(one for entry in entries[:3] for one in entry_frames(entry, seed))
     stale = b"".join(entry_frames(entries[1], segment_seed(STREAM.node, 41)))
     damaged = bytearray(log)
@@ -204,23 +225,7 @@ def frames():
             for item in scan(data, seed)
         ]
         logs.append({"name": name, "hex": to_hex(data), "items": items})
-    account = account_of(ACCOUNT)
-    return {
-        "node": STREAM.node,
-        "number": 42,
-        "seed": seed,
-        "header": {
-            "lanes": [list(lane) for lane in segment.lanes],
-            "hex": to_hex(segment_header(segment)),
-        },
-        "entries": written,
-        "account": {
-            **ACCOUNT,
-            "synced": to_hex(synced_frame(account, seed)),
-            "summary": to_hex(summary_frame(account, seed)),
-        },
-        "logs": logs,
-    }
+    return logs
 
 
 def receipts():

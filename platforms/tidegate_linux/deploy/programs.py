@@ -125,8 +125,8 @@ if "main.py" + suffix in names:
         os.rename(here + "/main.py" + suffix, here + "/main.py")
 """
 
-# The node itself, with a log of its own: put, sync, and all of it is there when it starts anew.  It also says where
-# the modules were found, because a firmware or a ROMFS can hide what was copied.
+# The node itself, with a log of its own: what is put is there when it starts anew.  It also says
+# where the modules were found, because a firmware or a ROMFS can hide what was copied.
 SELF_TEST = """
 import gc, json, os, sys
 def places():
