@@ -11,6 +11,7 @@ import pytest
 pytest.register_assert_rewrite(
     "contracts.journal_contract",
     "contracts.journal_contract_lanes",
+    "contracts.journal_contract_notes",
     "contracts.journal_steps",
 )
 
