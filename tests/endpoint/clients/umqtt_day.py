@@ -28,9 +28,7 @@ def encryption():
         return {}
     import ssl
 
-    sys.modules["ussl"] = (
-        ssl  # The name by which umqtt 1.3 asks for it.
-    )
+    sys.modules["ussl"] = ssl  # The name by which umqtt 1.3 asks for it.
     return {"ssl": True, "ssl_params": {"cert_reqs": ssl.CERT_NONE}}
 
 
