@@ -235,6 +235,18 @@ def test_a_new_log_that_was_cut_off_while_it_began_begins_again():
         assert state_of(open_on(copy, seed=6)).last == 1
 
 
+def test_a_segment_of_which_a_cut_left_only_the_name_is_no_damage_and_goes():
+    flash = filled()
+    names = sorted(flash.synced)
+    flash.synced[names[-1] + 1] = b""
+    log = open_on(flash)
+    assert (log.set_aside, log.damaged, flash.aside) == ([], 0, {})
+    admit(log, 5)
+    log.sync()
+    assert names[-1] + 1 not in flash.synced
+    assert state_of(open_on(flash)).last == state_of(log).last == 45
+
+
 def test_a_lane_that_is_configured_no_longer_is_still_there():
     flash = ModelFlash()
     log = open_on(flash, lanes=("main", "alarm"))

@@ -73,7 +73,7 @@ class LogJournal:
         self._boots_max = boots_max
         self._boots: dict[int, Boot] = {}
         self._spent = Spent(0, 0)
-        self._torn: list[int] = []
+        self._torn = list(survey.empty)
         self._failed = ""
         self._chains: list[Chain] = []
         names = lanes + [name for name in survey.lanes if name not in lanes]

@@ -64,11 +64,15 @@ class Found(
 
 
 class Survey:
-    """Reads a medium; `damaged` counts the places where bytes were not what was written."""
+    """Reads a medium; `damaged` counts the places where bytes were not what was written.
+
+    `empty` are numbers of segments of which a power cut left the name alone.
+    """
 
     def __init__(self, medium: "Medium", sizes: "Sizes", chance: "Chance") -> None:
         self.damaged = 0
         self.set_aside: list[int] = []
+        self.empty: list[int] = []
         self.quarantine: list[tuple[int, int]] = []
         self._chance = chance
         self._medium = medium
@@ -78,8 +82,11 @@ class Survey:
         self.segments = Segments(medium, self.node, last_number, sizes)
         self._of_lane: dict[str, list[tuple[int, int]]] = {}
         for number, size in listed:
-            # One at a time: heads take five times what is remembered of a segment.
-            self._sort_in(number, size, self._head(number))
+            if size:
+                # One at a time: heads take five times what is remembered of a segment.
+                self._sort_in(number, size, self._head(number))
+            else:
+                self.empty.append(number)
 
     @property
     def lanes(self) -> "list[str]":
