@@ -96,26 +96,34 @@ class SimulatedNode:
         self.flash = Flash(options["block_bytes"], options["block_count"], records=False)
         self._program_bytes = options["program_bytes"]
         vfs.VfsLfs2.mkfs(self.flash, progsize=self._program_bytes)
-        vfs.mount(vfs.VfsLfs2(self.flash, progsize=self._program_bytes), "/f")
         self.time = SimulatedTime()
         self.receiver = Receiver()
         journal = {"folder": FOLDER}
         journal.update(options["journal"])
-        config = {
+        self._config = {
             "journal": journal,
             "uplink": {"type": "mqtt", "url": "mqtt://192.0.2.7:1883"},
             "board": {"led": ""},
         }
-        config["uplink"].update(options["uplink"])
+        self._config["uplink"].update(options["uplink"])
         if "lane" in options:
-            config["lane"] = options["lane"]
-        self.node = tidegate_micropython.start(config, make_link=self._make_link)
+            self._config["lane"] = options["lane"]
+        self._start()
+        self.start_counts()
+
+    def _start(self):
+        vfs.mount(vfs.VfsLfs2(self.flash, progsize=self._program_bytes), "/f")
+        self.node = tidegate_micropython.start(self._config, make_link=self._make_link)
         clock = self.node.clock
         clock._clocks = self.time
         clock._ticks = self.time.ms
         self.node.shell.uses_network = True
         self.turn_all()
-        self.start_counts()
+
+    def restart(self):
+        """Sleep deeply and wake: a new start on the same flash."""
+        self.close()
+        self._start()
 
     def _make_link(self, *_):
         return self.receiver

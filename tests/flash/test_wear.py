@@ -14,10 +14,10 @@ ERASES_A_RECORD_MAX = 0.1
 CYCLES = 100_000
 
 
-def wear(records=1000, period_ms=1000, puts=False, online=True, journal=None, **flash):
+def wear(records=1000, period_ms=1000, puts=False, wakes=False, online=True, journal=None, **flash):
     options = {
         **PICO, **flash, "journal": journal or {}, "uplink": {}, "records": records,
-        "period_ms": period_ms, "puts": puts, "online": online,
+        "period_ms": period_ms, "puts": puts, "wakes": wakes, "online": online,
     }  # fmt: skip
     return run_program("wear_program.py", options, "32M")
 
@@ -57,6 +57,7 @@ def rows():
          {"period_ms": 60_000, "journal": {"sync_interval_ms": 1_800_000}}),
         ("`put`, 1 a second", {"puts": True}),
         ("`put`, 1 in 60 s", {"puts": True, "period_ms": 60_000}),
+        ("a cycle of sleep in 60 s", {"puts": True, "wakes": True, "period_ms": 60_000}),
     ):  # fmt: skip
         for online in (True, False):
             cost = wear(online=online, **more)

@@ -2,7 +2,8 @@
 
 OPTIONS is JSON: the flash (`block_bytes`, `block_count`, `program_bytes`), the node's `journal` and
 `uplink` settings, `records`, `period_ms` between them, `puts` (each one durable at once, not
-queued), `online` (delivered at once, not held).  Prints what was programmed and erased as JSON.
+queued), `wakes` (and a deep sleep behind it), `online` (delivered at once, not held).  Prints what
+was programmed and erased as JSON.
 """
 
 import json
@@ -23,6 +24,8 @@ def main(options):
     for _ in range(count):
         if options["puts"]:
             node.node.put(TOPIC, PAYLOAD)
+            if options["wakes"]:
+                node.restart()
         else:
             assert node.node.put_nowait(TOPIC, PAYLOAD)
         node.advance(options["period_ms"])
