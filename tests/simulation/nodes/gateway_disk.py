@@ -7,15 +7,18 @@ stream, and how far that stream's records and gaps reach.  Both must be the same
 from simulation.disk import SimDisk
 from simulation.nodes.names import name_of
 from tidegate.gateway import NODES
-from tidegate.records.stream import parse_stream
+from tidegate.records.stream import IDENTITY_DIGITS
 from tidegate.store.journal import Admitted, Dropped
 from tidegate_linux.nodes import accounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidegate.events import Arrived
     from tidegate.records.record import Record
     from tidegate.store.journal import Entry
+    from tidegate_linux.nodes.accounts import Account
 
 
 class GatewayDisk(SimDisk):
@@ -51,12 +54,16 @@ class GatewayDisk(SimDisk):
 
     def cursors(self) -> dict[str, int]:
         """Return how far each node's stream was taken, by the notes."""
-        found = {}
+        return {stream: account.cursor.through for stream, account in self._accounts()}
+
+    def owners(self) -> dict[str, str]:
+        """Return to whom each node belongs, by the notes."""
+        return {stream[:IDENTITY_DIGITS]: account.owner for stream, account in self._accounts()}
+
+    def _accounts(self) -> "Iterator[tuple[str, Account]]":
         for (source, key), value in self.notes.items():
             if source == NODES:
-                account = accounts.unpack_account(value)
-                found[str(parse_stream(key[1:].decode()))] = account.cursor.through
-        return found
+                yield key[len(accounts.KEY) :].decode(), accounts.unpack_account(value)
 
     def _reach(self, name) -> None:
         self.reached[name.stream] = max(self.reached.get(name.stream, 0), name.last)

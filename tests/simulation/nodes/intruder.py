@@ -9,6 +9,7 @@ from tidegate.records.span import Span
 from tidegate.records.stream import Stream
 from tidegate.wire.batch import Batch, encode
 from tidegate_linux.endpoint.broker.requests import BATCH, QUERY, Place
+from tidegate_linux.nodes.machine import RUNNING
 
 OWNER = "somebody-else"
 
@@ -19,11 +20,9 @@ def intrude(world, gateway, board) -> None:
     if process is None or board.life is None or board.life.log is None:
         return
     node, machine = board.life.gateway.node, process.source.machine
-    if not node or machine is None or machine.state != "running":
+    if not node or machine is None or machine.state != RUNNING:
         return
-    if machine._accounts.owner_of(node) != board.owner:
-        return
-    if f"{node}." not in " ".join(gateway.disk.cursors()):
+    if gateway.disk.owners().get(node) != board.owner:
         return  # Not durable yet: whoever comes first after a crash is the owner.
     world.meet("somebody else sends for a node")
     lane = board.life.gateway.lanes[0]

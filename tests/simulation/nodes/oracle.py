@@ -277,7 +277,25 @@ class Oracle:
             if name.first < expected and not self._plan.restore_gateway:
                 self._break("P2", f"{name}, but the numbers to {expected - 1} are there")
             expected = max(expected, name.last + 1)
+        self._check_puts(stream, names)
         return [name.uid for name in names if name.uid]
+
+    def _check_puts(self, stream: str, names: list[Name]) -> None:
+        """Records of a stream are in the order in which they were put (P3).
+
+        Of what came twice the first one counts, unless that one was dropped.
+        """
+        if self._plan.restore_gateway:
+            return
+        latest, seen = 0, set()
+        for name in sorted(names):
+            if not name.uid or name.uid in seen or name.uid in self._node_dropped:
+                continue
+            seen.add(name.uid)
+            number = self.told[name.uid].number
+            if number < latest:
+                self._break("P3", f"{stream}: {name} after number {latest}")
+            latest = number
 
     def _away(self, stream: str, names: list[Name]) -> list[Name]:
         """Return what of a node's stream had come as far as the gateway and is gone."""
