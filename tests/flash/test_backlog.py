@@ -14,7 +14,7 @@ SEGMENT_MEMORY_BYTES = 128
 
 
 def overflow(records, **more):
-    options = {**PICO, "journal": {}, "uplink": {}, "records": records, "period_ms": 1000, **more}
+    options = {**PICO, "journal": {}, "uplink": {}, "period_ms": 1000, "records": records, **more}
     return run_program("overflow_program.py", options, "32M")
 
 
@@ -33,6 +33,15 @@ def test_hours_of_overflow_stay_bounded_and_every_drop_is_in_a_gap(more):
     found = overflow(12_000, **more)
     expect_bounded(found, 12_000, 1 + len(more))
     assert found["dropped"].get("alarm", 0) == 0  # What matters most goes last.
+
+
+@pytest.mark.parametrize("reserve_bytes", [2 * SEGMENT_BYTES, 65_536])
+def test_a_flash_that_is_smaller_than_the_limit_is_never_filled(reserve_bytes):
+    """The reserve takes what a segment a lane grows until it can go, and what littlefs copies."""
+    small = {"block_count": 40, "journal": {"reserve_bytes": reserve_bytes}}
+    found = overflow(4000, **{**ALARM, **small}, period_ms=100)
+    assert found["numbers"] == 4000 == found["delivered"] + found["in_gaps"]
+    assert (found["held"], found["reasons"]) == (0, ["overflow"])
 
 
 @pytest.mark.slow
