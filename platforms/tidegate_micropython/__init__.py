@@ -13,12 +13,19 @@ below it, `link` and its kin the way up; `clock`, `board`, `wifi`, `log`, `confi
 the rest of the platform.
 """
 
+import gc
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from tidegate.config.node_settings import NodeSettings
     from tidegate_micropython.node import Node
+
+
+# So many bytes between two collections.  Without, the first one comes when the heap is full, and by
+# then what stays lies scattered in it and no kilobyte is in one piece any more.
+COLLECT_BYTES = 16_384
 
 
 class ConfigError(Exception):
@@ -36,6 +43,8 @@ def start(
     It starts also without a network and with a log that cannot be opened (P5).  `machine`,
     `network` and `make_link` stand in for those of the port, for tests.
     """
+    if hasattr(gc, "threshold") and gc.threshold() < 0:  # Unless the sketch has its own.
+        gc.threshold(COLLECT_BYTES)
     settings = load_settings(config)
     # Only now: what checks the settings has left memory again.
     from tidegate_micropython.composition import make_node

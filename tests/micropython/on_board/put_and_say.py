@@ -13,13 +13,16 @@ the node says of itself, now and then.
 """
 
 import asyncio
+import gc
 import json
 import os
 import sys
 import time
 
 import tidegate_micropython
+from tidegate.errors import StorageError
 
+RUNS = 1000  # A run of the process is so many runs of numbers: a new one after each failure.
 SAMPLE_S = 0.03
 STATUS_MS = 300
 DRAIN_MS = 120_000
@@ -40,21 +43,22 @@ class Putter:
     def __init__(self, task):
         self.task = task
         self.topic = "site/" + task["name"]
+        self.run_number = RUNS * task["run"]
         self.number = self.sampled = 0
         self.said = open(task["folder"] + "/said", "ab")  # noqa: SIM115 - kept open.
         self.node = tidegate_micropython.start(task["config"])
 
     def value(self):
         self.number += 1
-        return payload(self.topic, self.task["run"], self.number)
+        return payload(self.topic, self.run_number, self.number)
 
     def say(self):
         # One call of write, which the system carries out though this program dies behind it.
-        self.said.write(f"{self.topic} {self.task['run']} {self.number}\n".encode())
+        self.said.write(f"{self.topic} {self.run_number} {self.number}\n".encode())
 
     def sample(self):
         self.sampled += 1
-        return payload(self.topic + "/sampled", self.task["run"], self.sampled)
+        return payload(self.topic + "/sampled", self.run_number, self.sampled)
 
     async def put(self):
         self.node.put(self.topic, self.value())
@@ -76,13 +80,21 @@ class Putter:
             self.node.every(SAMPLE_S, self.topic + "/sampled", self.sample)
         tasks = [asyncio.create_task(self.node.running()), asyncio.create_task(self.tell())]
         while act is not None:
-            await act()
+            try:
+                await act()
+            except (StorageError, MemoryError):
+                # Nobody knows what became of it, so there is no saying what lies before the next.
+                self.run_number += 1
+                self.number = 0
             await asyncio.sleep_ms(self.task["pace_ms"])
         await asyncio.gather(*tasks)
 
     async def tell(self):
         while True:
-            self.write_status()
+            try:
+                self.write_status()
+            except MemoryError:
+                gc.collect()
             await asyncio.sleep_ms(STATUS_MS)
 
     def drain(self):

@@ -1,5 +1,6 @@
 """A node keeps what it promised: at put, in groups, at the limit, when it runs out of memory."""
 
+import gc
 import json
 
 import tidegate_micropython
@@ -323,3 +324,15 @@ def test_a_link_without_memory_costs_a_try_and_not_the_journal():
     node.put("a", 1)
     assert node.upload(15_000) and tries[0] == 3
     assert node.observer.counts["error"] == 0
+
+
+def test_garbage_is_collected_before_the_heap_is_full_unless_the_sketch_says_when():
+    before = gc.threshold()
+    try:
+        for own, expected in ((-1, tidegate_micropython.COLLECT_BYTES), (50_000, 50_000)):
+            gc.threshold(own)
+            node_of(empty_folder("threshold")).close()
+            # It is counted in blocks.
+            assert 0 <= expected - gc.threshold() < 32, gc.threshold()
+    finally:
+        gc.threshold(before)
