@@ -25,9 +25,9 @@ from test_micropython import ROOT, program
 
 PLATFORM = "tidegate_micropython"
 PROGRAM = ROOT / "tests" / "micropython" / "on_board" / "put_and_say.py"
-# On a 64-bit port the modules alone, with their asserts, take 240 KB of it; a board has them in
-# flash.  The rest is twice what a small board has, because so large are the objects here.
-HEAP = "512k"
+# On a 64-bit port the modules alone, with their asserts, take 240 KB of it.  The rest is twice what
+# a small board has for the node itself, because so large are the objects here.
+HEAP = "340k"
 COMPILE_S = 60
 DRAIN_S = 150.0
 WAIT_S = 30.0
