@@ -12,13 +12,14 @@ from process.nodes_site import check_balance
 from process.nodes_verdict import ROWS, judge_nodes, read_payload
 
 WAIT_S = 30.0
+PACE_MS = 40  # A log of 1 MB must hold what is put while a busy machine starts a hub.
 
 
 @sized(kills=(3, 30))
 def test_straight_to_a_hub_nothing_is_lost_or_twice(tmp_path, chance, kills):
     with HubProcess(tmp_path) as hub, Proxy(int(hub.url.rpartition(":")[2])) as line:
         uplink = {"type": "http", "url": line.url, "token": TOKEN}
-        with MicroPythonNode(tmp_path / "n1", "n1", uplink, "mixed") as node:
+        with MicroPythonNode(tmp_path / "n1", "n1", uplink, "mixed", pace_ms=PACE_MS) as node:
             for kill in range(kills):
                 time.sleep(chance.uniform(0.3, 0.8))
                 line.cut_after(chance.choice(("up", "down")), chance.randrange(3000))
@@ -34,7 +35,7 @@ def test_straight_to_a_hub_nothing_is_lost_or_twice(tmp_path, chance, kills):
         assert hub.query("SELECT * FROM gaps") == []
         assert [epochs for (epochs,) in hub.query("SELECT count(*) FROM ledger")] == [1]
     print(f"seed {SEED}: {kills} kills, {line.cuts} cuts, {node.count} promised: {verdict}")
-    assert node.count >= 20 * kills
+    assert node.count >= 10 * kills
     assert verdict.is_perfect, verdict
 
 
@@ -62,7 +63,7 @@ def test_to_a_plain_broker_nothing_is_lost(tmp_path, chance, kills):
         listener = Listener(broker)
         with Proxy(broker.port) as line:
             uplink = {"type": "mqtt-plain", "url": f"mqtt://127.0.0.1:{line.port}"}
-            with MicroPythonNode(tmp_path / "n1", "n1", uplink, "mixed", pace_ms=40) as node:
+            with MicroPythonNode(tmp_path / "n1", "n1", uplink, "mixed", pace_ms=PACE_MS) as node:
                 for _ in range(kills):
                     time.sleep(chance.uniform(0.3, 0.8))
                     line.cut_after(chance.choice(("up", "down")), chance.randrange(2000))
