@@ -143,6 +143,31 @@ def test_a_flipped_bit_anywhere_loses_no_more_than_it_hit():
             log.close()
 
 
+def test_where_a_gap_is_damaged_its_numbers_are_held_until_they_are_found_missing():
+    for kept in (False, True):
+        flash = ModelFlash()
+        log = open_on(flash)
+        log.append([Booted(Boot(1, "a" * 16, 5, 1))])
+        admit(log, 6)
+        log.sync()
+        log.append([Dropped("main", 2, 3, None, "worn out", kept)])
+        log.sync()
+        number = next(one for one in sorted(flash.synced) if b"worn out" in flash.synced[one])
+        at = flash.synced[number].find(b"worn out")
+
+        def ruin(data, at=at):
+            data[at] ^= 1
+
+        log = open_on(damaged(flash, number, ruin))
+        state = state_of(log)
+        assert balances(state) and state.held_records == 6 and state.gaps == []
+        # All of it can be dropped, and what was so once is written down (P5).
+        log.append([Dropped("main", 1, 6, None, OVERFLOW, False)])
+        log.sync()
+        state = state_of(log)
+        assert balances(state) and (state.held_records, state.held_bytes) == (0, 0)
+
+
 def test_the_number_of_a_damaged_boot_is_not_given_again():
     flash = ModelFlash()
     log = open_on(flash)

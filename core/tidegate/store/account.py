@@ -137,7 +137,7 @@ class Account:
         if not self.through <= entry.through <= self.last:
             raise ValueError(f"released {entry.through} of {self.through}..{self.last}")
         self.held_records -= self.live_between(self.through + 1, entry.through)
-        self.held_bytes -= size_bytes
+        self._free(size_bytes)
         self.through = entry.through
         self.delivered += entry.delivered
 
@@ -166,7 +166,7 @@ class Account:
             self.last, self.last_hash = last, hash_at
         else:
             self.held_records -= self.live_between(max(first, self.through + 1), last)
-            self.held_bytes -= size_bytes
+            self._free(size_bytes)
         self._add_hole(Hole(first, last, hash_at, entry.reason, entry.kept), told)
         self._count(entry.reason, entry.kept, last - max(first, self.through + 1) + 1)
 
@@ -195,6 +195,10 @@ class Account:
         ]
         for hole in self.holes:
             self._count(hole.reason, hole.kept, hole.last - max(hole.first, 1) + 1)
+
+    def _free(self, size_bytes: int) -> None:
+        """Count bytes as held no longer; after damage the figure may say less than there is."""
+        self.held_bytes = max(0, self.held_bytes - size_bytes)
 
     def _count(self, reason: str, kept: bool, count: int) -> None:
         if count > 0 and kept:

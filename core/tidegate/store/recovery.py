@@ -221,6 +221,7 @@ class Survey:
         """Go on with what records there are, numbered anew; or begin."""
         replay = Replay(self.segments, name)
         replay.account = Account(name, self.new_identity())
+        replay.damaged = 1  # At least: what was known of the gaps before these segments is gone.
         parts, torn = [], []
         for number, size in listed:
             if replay.read(number, size):
@@ -320,12 +321,18 @@ class Replay:
         if account is None:
             return
         account.take_figures(figures)
+        if self.damaged:
+            # A gap whose entry is damaged is none: its numbers count as held until somebody reads
+            # them and finds them missing.
+            account.held_records = account.live_between(account.through + 1, account.last)
         known = account.delivered + account.held_records + account.quarantined
         missing = account.last - known - sum(account.dropped.values())
         if missing > 0:
             # The entry that said why is damaged: the balance holds all the same (P4).
             account.dropped = dict(account.dropped)
             account.dropped[DAMAGED] = account.dropped.get(DAMAGED, 0) + missing
+        elif self.damaged:
+            account.quarantined = max(0, account.quarantined + missing)
         self.confirmed = account.copy()
 
 
