@@ -7,6 +7,7 @@ with what the platform brings along replaced: the medium, the socket, clock and 
 from simulation.node import ProcessDeath
 from simulation.nodes.flash import Flash, FlashMedium
 from simulation.nodes.node_link import NodeLink
+from simulation.nodes.reopening import TURNS, check_reopened
 from simulation.nodes.watched_log import WatchedLog
 from simulation.world import WALL_START_MS
 from tidegate.delivery.chance import Chance
@@ -116,6 +117,7 @@ class Life:
         self.log: WatchedLog | None = None
         self.node_link: NodeLink | None = None
         self._wake_ms: int | None = None
+        self._turns = 0
         settings = self.plan.settings
         chance = Chance(self.world.chance.getrandbits(64))
         pairs = [(topic.encode(), lane.name) for lane in settings.lanes for topic in lane.topics]
@@ -196,6 +198,9 @@ class Life:
             self.die()
             return
         self.board.oracle.check_node(self)
+        self._turns += 1
+        if self._turns % TURNS == 0:
+            check_reopened(self)
         self._arm()
 
     def _arm(self) -> None:

@@ -9,6 +9,7 @@ node's next life.
 import json
 
 from simulation.link import LATE_MS_MAX
+from simulation.world import BrokenPromiseError
 from tidegate.wire.batch import encode
 from tidegate_linux.endpoint.broker.requests import BATCH, QUERY, Place
 from tidegate_micropython.calls import Calls
@@ -27,21 +28,25 @@ class NodeLink:
         self._calls = Calls(life.plan.settings.uplink.timeout_s)
         self._number = 1 + chance.below(1 << NUMBER_BITS)
         self._answers: list[bytes] = []
+        self._quiet_until_ms = self._heard_until_ms = 0
 
     def start(self, deliver) -> None:
         self._calls.start(deliver)
 
     def query(self, token: int, stream, at: int) -> None:
+        self._check_quiet()
         text = f"{stream} {at}" if at else str(stream)
         self._calls.add(token, QUERY, text.encode())
         self._life.crash_point("query")
 
     def send(self, token: int, batch) -> None:
+        self._check_quiet()
         self._life.board.oracle.sends(self._life, batch)
         self._calls.add(token, BATCH, encode(batch))
         self._life.crash_point("send")
 
     def poll(self, now_ms: int) -> None:
+        self._quiet_until_ms = self._heard_until_ms  # What was heard has been dealt with.
         call = self._calls.unsent()
         while call is not None:
             call.number = self._number
@@ -82,7 +87,15 @@ class NodeLink:
             return
         self._life.world.note(f"{self._life.name} is answered {call.number} {fields['status']}")
         self._life.world.meet(f"gateway answers {fields['status']} {fields.get('error', '')}")
-        self._calls.answer(call, fields["status"], fields, fields.get("retry_after"))
+        retry_after = fields.get("retry_after")
+        if retry_after is not None:
+            until_ms = self._life.now_ms() + int(retry_after) * 1000
+            self._heard_until_ms = max(self._heard_until_ms, until_ms)
+        self._calls.answer(call, fields["status"], fields, retry_after)
+
+    def _check_quiet(self) -> None:
+        if self._life.now_ms() < self._quiet_until_ms:
+            raise BrokenPromiseError("R16: a request within the time that Retry-After asked for")
 
 
 class NodesLine:
