@@ -279,7 +279,7 @@ MUTANTS = (
     (_single("node: what is refused is stored", NodeSource, "refuse", _refused_is_stored), 46),
     (_single("log: believes groups without a mark", Replay, "read", _believes_unsynced), 2),
     (_single("log: goes on behind a torn end", Replay, "read", _behind_a_torn_end), 104),
-    (_single("log: removes a segment too early", Chain, "_reclaim", _removes_too_early), 60),
+    (_single("log: removes a segment too early", Chain, "_reclaim", _removes_too_early), 4),
     (_single("log: a new epoch keeps the numbers", Account, "renew", _keeps_its_numbers), 1),
     (_single("log: drops without a gap", Account, "_add_hole", _drops_without_a_gap), 4),
     (_single("gateway: cursor before the records", Gateway, "_gathered", _split(True)), 25),
