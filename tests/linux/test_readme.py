@@ -34,11 +34,14 @@ def test_what_the_readme_adds_to_the_gateways_file_is_loaded_too(tmp_path):
     shutil.copy(certificate, tmp_path / "site-7.crt")
     shutil.copy(key, tmp_path / "site-7.key")
     found = blocks()
+    (tmp_path / "nodes.tokens").write_text(f"greenhouse-1 {'0123456789abcdef' * 4}\n")
+    (tmp_path / "nodes.tokens").chmod(0o600)
     additions = [name for name in found if name.startswith("to gateway.toml")]
-    assert len(additions) == 2
+    assert len(additions) == 3
     path = tmp_path / "gateway.toml"
     path.write_text("\n".join(found[name] for name in ("gateway.toml", *additions)))
     settings, _ = load_gateway(path)
     assert len(settings.listeners) == 2
     assert len(settings.sources) == 1
+    assert len(settings.source_paths("nodes")) == 1
     assert settings.access[0].publish == ("site/%u/#",)

@@ -124,10 +124,10 @@ def test_to_a_plain_broker_everything_arrives_in_order(tmp_path):
 
 
 def wait_until(holds):
-    until_s = time.monotonic() + 30
+    until_s = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < until_s
-        time.sleep(0.01)
+        time.sleep(0.1)
 
 
 def test_to_a_plain_broker_that_is_killed_everything_arrives_at_least_once(tmp_path):
