@@ -127,7 +127,7 @@ def test_a_gap_may_reach_back_over_a_new_epoch():
     drop(account, 3, 6, "poison", True)
     account.release(Released("main", 4, 2), 200)
     account.renew("f" * 16, 0)
-    assert account.holes == [Hole(0, 2, 7, "poison", True)]
+    assert account.holes == [Hole(0, 2, 7, "poison", True, True)]
     assert account.state().gaps == [Gap(1, 2, 7, "poison")]
     assert account.quarantined == 2
     assert balances(account)

@@ -97,6 +97,23 @@ def test_segments_go_when_nothing_in_them_is_wanted():
     assert [gap[:2] for gap in chain.read(41, ALL, ALL, {}).gaps] == [(41, 84)]
 
 
+def test_a_segment_that_one_record_pins_counts_as_it_is_on_the_medium():
+    flash = ModelFlash()
+    chain = new_chain(flash)
+    for _ in range(30):
+        admit(chain, 1)
+        first = chain.ahead.last + 1
+        # Refused on arrival: nothing is stored but that it was.
+        chain.append(Dropped("main", first, first + 99, 7, OVERFLOW, False))
+        chain.sync()
+    on_medium = sum([len(data) for data in flash.synced.values()])
+    assert len(flash.synced) > 2
+    assert chain.live_bytes() >= on_medium * 0.95
+    chain.append(Dropped("main", 1, 1, None, OVERFLOW, False))
+    chain.sync()
+    assert chain.live_bytes() < sum([len(data) for data in flash.synced.values()])
+
+
 def test_what_was_just_read_is_not_read_again_to_be_released():
     flash = ModelFlash()
     chain = new_chain(flash)

@@ -20,7 +20,10 @@ def account():
     made = Account("main", "5f3759df5f3759df")
     made.base = 1 << 40
     made.take_figures(FIGURES)
-    made.holes = [Hole(0, 7, 1, "overflow", False), Hole(10, 12, 2, "quarantined: é", True)]
+    made.holes = [
+        Hole(0, 7, 1, "overflow", False, False),
+        Hole(10, 12, 2, "quarantined: é", True, True),
+    ]
     made.dropped = {"overflow": 1, "": 2}
     return made
 

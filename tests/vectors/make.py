@@ -65,7 +65,7 @@ ACCOUNT = {
     "base": 1000,
     # last, hash there, through, forgotten, hash there, delivered, quarantined, held, held bytes
     "figures": [20, 0xDEADBEEF, 9, 4, 0xCAFE, 6, 3, 4, 4096],
-    "holes": [[5, 7, 17, "overflow", False], [10, 12, 18, "quarantined: 422", True]],
+    "holes": [[5, 7, 17, "overflow", False, False], [10, 12, 18, "quarantined: 422", True, True]],
     "dropped": [["damaged", 3], ["overflow", 4]],
 }
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from tidegate.store.journal import Admitted, Dropped, Released
 
 
-class Hole(namedtuple("Hole", ("first", "last", "hash_at", "reason", "kept"))):
-    """A gap of the stream; `kept`: its records are in the quarantine."""
+class Hole(namedtuple("Hole", ("first", "last", "hash_at", "reason", "kept", "stored"))):
+    """A gap of the stream; `kept`: its records are in the quarantine.
+
+    `stored`: there were records of it in the log, which may still take room there.
+    """
 
     __slots__ = ()
     first: int
@@ -26,6 +29,7 @@ class Hole(namedtuple("Hole", ("first", "last", "hash_at", "reason", "kept"))):
     hash_at: int
     reason: str
     kept: bool
+    stored: bool
 
 
 class Account:
@@ -123,6 +127,17 @@ class Account:
             live -= min(hole.last, last) - max(hole.first, first) + 1
         return live
 
+    def stored_between(self, first: int, last: int) -> int:
+        """Return how many of the numbers `first..last` ever had a record in the log."""
+        stored = max(0, last - first + 1)
+        for at in range(self._index(first), len(self.holes)):
+            hole = self.holes[at]
+            if hole.first > last:
+                break
+            if not hole.stored:
+                stored -= min(hole.last, last) - max(hole.first, first) + 1
+        return stored
+
     def admit(self, entry: "Admitted", size_bytes: int) -> None:
         """Book new records that take `size_bytes`."""
         if entry.first != self.last + 1 or len(entry.hashes) != len(entry.records):
@@ -162,12 +177,13 @@ class Account:
         gap that ends there is not joined.
         """
         first, last = entry.first, entry.last
-        if self.is_behind(entry):
+        stored = not self.is_behind(entry)
+        if not stored:
             self.last, self.last_hash = last, hash_at
         else:
             self.held_records -= self.live_between(max(first, self.through + 1), last)
             self._free(size_bytes)
-        self._add_hole(Hole(first, last, hash_at, entry.reason, entry.kept), told)
+        self._add_hole(Hole(first, last, hash_at, entry.reason, entry.kept, stored), told)
         self._count(entry.reason, entry.kept, last - max(first, self.through + 1) + 1)
 
     def forget(self, through: int, hash_at: int) -> None:
@@ -190,8 +206,8 @@ class Account:
         self.dropped = {}
         # A gap that reaches back over the first number begins at 0, where no hash is known then.
         self.holes = [
-            Hole(max(hole.first - base, 0), hole.last - base, hole.hash_at, hole.reason, hole.kept)
-            for hole in self.holes
+            Hole(max(first - base, 0), last - base, hash_there, reason, kept, stored)
+            for first, last, hash_there, reason, kept, stored in self.holes
         ]
         for hole in self.holes:
             self._count(hole.reason, hole.kept, hole.last - max(hole.first, 1) + 1)
@@ -212,7 +228,8 @@ class Account:
         before = self.holes[:at]
         if before and before[-1].last > told:
             left = before[-1]
-            if left.last + 1 == new.first and left[3:] == new[3:]:
-                new = Hole(left.first, new.last, new.hash_at, new.reason, new.kept)
+            if left.last + 1 == new.first and left[3:5] == new[3:5]:
+                stored = left.stored and new.stored
+                new = Hole(left.first, new.last, new.hash_at, new.reason, new.kept, stored)
                 before.pop()
         self.holes = before + [new] + self.holes[at:]

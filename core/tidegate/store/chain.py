@@ -169,9 +169,12 @@ class Chain:
         account = self.seen
         ends = [part.first for part in self.parts[1:]] + [account.base + account.last + 1]
         for part, end in zip(self.parts, ends):
-            count = end - part.first
-            live = account.live_between(part.first - account.base, end - 1 - account.base)
-            total_bytes += part.size_bytes * live // count if count else part.size_bytes
+            first, last = part.first - account.base, end - 1 - account.base
+            # Of what was refused on arrival nothing is stored but that it was: who holds one record
+            # among a thousand of those is as large as its segment.
+            stored = account.stored_between(first, last)
+            live = account.live_between(first, last)
+            total_bytes += part.size_bytes * live // stored if stored else part.size_bytes
         return total_bytes
 
     def _hash_in(self, account: "Account", seq: int) -> "int | None":

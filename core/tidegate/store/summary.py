@@ -21,6 +21,7 @@ _FIGURES = "<QIQQIQQQQ"
 _HEAD = "<QQHH"
 _HOLE = "<QQIBH"
 _DROPPED = "<QH"
+_KEPT, _NEVER_STORED = 0b01, 0b10
 
 
 def synced_frame(account: Account, seed: int) -> bytes:
@@ -51,7 +52,8 @@ def summary_frame(account: Account, seed: int) -> bytes:
     parts = [pack_lane(account.lane), struct.pack(_HEAD, *numbers)]
     for hole in holes:
         reason = reason_text(hole.reason).encode()
-        fields = (hole.first, hole.last, hole.hash_at, 1 if hole.kept else 0, len(reason))
+        flags = (_KEPT if hole.kept else 0) | (0 if hole.stored else _NEVER_STORED)
+        fields = (hole.first, hole.last, hole.hash_at, flags, len(reason))
         parts.append(struct.pack(_HOLE, *fields) + reason)
     for text, count in dropped:
         reason = reason_text(text).encode()
@@ -69,8 +71,9 @@ def read_summary(body: bytes) -> Account:
     account.base = base
     holes = []
     for _ in range(hole_count):
-        first, last, hash_at, kept, reason_bytes = reader.unpack(_HOLE)
-        holes.append(Hole(first, last, hash_at, reader.text(reason_bytes), kept == 1))
+        first, last, hash_at, flags, reason_bytes = reader.unpack(_HOLE)
+        kept, stored = bool(flags & _KEPT), not flags & _NEVER_STORED
+        holes.append(Hole(first, last, hash_at, reader.text(reason_bytes), kept, stored))
     for _ in range(dropped_count):
         count, reason_bytes = reader.unpack(_DROPPED)
         account.dropped[reader.text(reason_bytes)] = count
