@@ -70,8 +70,10 @@ def main(arguments: "list[str]") -> int:
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             say(f"error: {error}")
             return 1
+        if arguments[0] in ("test", "micropython"):
+            prepare_umqtt()
         if arguments[0] == "test":
-            prepare_clients()
+            prepare_mqtt_js()
     return 0
 
 
@@ -154,18 +156,22 @@ def prepare_environment(extras: "set[str]") -> None:
     STAMP.write_text(" ".join([digest, *wanted]) + "\n")
 
 
-def prepare_clients() -> None:
-    """Put clients that pip does not have below `.venv`; name those that cannot be had.
+def prepare_umqtt() -> None:
+    """Put umqtt.simple, which pip does not install, below `.venv`, or say that it cannot be had.
 
-    Each is tried once for an environment: a machine without its registry asks no more.
+    It is tried once for an environment: a machine without its registry asks no more.
     """
-    node, umqtt = VENV / "node", VENV / "micropython" / "umqtt"
-    if shutil.which("npm") and is_first_try(node, MQTT_JS):
-        npm = ["npm", "install", "--prefix", str(node), "--no-package-lock", "--no-audit"]
+    unearth, folder = VENV / "bin" / "unearth", VENV / "micropython" / "umqtt"
+    if unearth.exists() and is_first_try(folder, UMQTT):
+        tell_missing(UMQTT, fetch_umqtt(unearth, folder))
+
+
+def prepare_mqtt_js() -> None:
+    """Put MQTT.js below `.venv`, likewise."""
+    folder = VENV / "node"
+    if shutil.which("npm") and is_first_try(folder, MQTT_JS):
+        npm = ["npm", "install", "--prefix", str(folder), "--no-package-lock", "--no-audit"]
         tell_missing(MQTT_JS, run_quietly([*npm, "--no-fund", "--ignore-scripts", MQTT_JS]))
-    unearth = VENV / "bin" / "unearth"
-    if unearth.exists() and is_first_try(umqtt, UMQTT):
-        tell_missing(UMQTT, fetch_umqtt(unearth, umqtt))
 
 
 def is_first_try(folder: Path, name: str) -> bool:

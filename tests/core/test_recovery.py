@@ -206,6 +206,34 @@ def test_a_damaged_head_costs_reading_the_segment_before():
     assert len(log.read("main", 1, ALL, ALL).records) == 40
 
 
+def test_a_flipped_bit_in_the_only_header_costs_nothing():
+    flash = ModelFlash()
+    log = open_on(flash)
+    node = log.recover().node
+    admit(log, 3)
+    log.sync()
+    log.close()
+    for at in range(36):
+
+        def flip(data, at=at):
+            data[at] ^= 4
+
+        log = open_on(damaged(flash, 1, flip), seed=8)
+        assert (log.recover().node, state_of(log).held_records) == (node, 3), at
+        log.close()
+
+
+def test_a_number_that_no_log_gets_to_is_none_of_ours():
+    flash = filled()
+    flash.synced[0xFFFFFFFF] = flash.synced[1]
+    log = open_on(flash)
+    assert log.set_aside == [0xFFFFFFFF]
+    assert state_of(log).held_records == 40
+    admit(log, 60)
+    log.sync()
+    assert max(flash.synced) < 1000
+
+
 def test_without_any_summary_the_records_go_on_under_a_new_epoch():
     flash = filled()
     before = open_on(flash)

@@ -4,7 +4,14 @@ from support import raises
 from tidegate.errors import ProtocolError
 from tidegate.limits import LANES_MAX
 from tidegate.store.frame import Frame, frame, scan
-from tidegate.store.segment import NUMBER_MAX, Segment, read_segment, segment_header, segment_seed
+from tidegate.store.segment import (
+    NUMBER_MAX,
+    Segment,
+    mended_segment,
+    read_segment,
+    segment_header,
+    segment_seed,
+)
 
 NODE = "00c0ffee00c0ffee"
 LANES = [("main", "5f3759df5f3759df"), ("alarm", "ffffffffffffffff")]
@@ -81,3 +88,12 @@ def test_what_does_not_fit_is_our_own_fault():
     ):
         with raises(AssertionError):
             segment_header(segment)
+
+
+def test_a_header_with_one_wrong_bit_is_put_right():
+    for bit in range(len(DATA) * 8):
+        damaged = bytearray(DATA)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert mended_segment(bytes(damaged) + b"frames behind") == SEGMENT
+    for garbage in (b"", b"TGS", b"\0" * 300, b"garbage" * 50, DATA[:-1]):
+        assert mended_segment(garbage) is None

@@ -27,7 +27,7 @@ from tidegate.store.journal import (
     Renewed,
     Spent,
 )
-from tidegate.store.segment import read_segment
+from tidegate.store.segment import mended_segment, read_segment
 from tidegate.store.segments import Part, Segments
 from tidegate.store.summary import SUMMARY, SYNCED, read_summary, read_synced
 
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from tidegate.store.journal import Entry
     from tidegate.store.segment import Segment
     from tidegate.store.segments import Medium, Sizes
+
+
+HEAD_READ_BYTES = 512  # The longest header of a segment has 223.
+# No log gets there: a name like that is not ours, and numbers behind it would not fit theirs.
+NUMBER_PLAUSIBLE_MAX = 1 << 31
 
 
 class Found(
@@ -77,7 +82,9 @@ class Survey:
         self._chance = chance
         self._medium = medium
         listed = sorted(medium.segments())
-        self.node = self._newest_node(listed) or self.new_identity()
+        while listed and listed[-1][0] > NUMBER_PLAUSIBLE_MAX:
+            self._put_aside(listed.pop()[0])
+        self.node = self._newest_node(listed) or self._mended_node(listed) or self.new_identity()
         last_number = listed[-1][0] if listed else 0
         self.segments = Segments(medium, self.node, last_number, sizes)
         self._of_lane: dict[str, list[tuple[int, int]]] = {}
@@ -180,9 +187,17 @@ class Survey:
                 return head.node
         return ""
 
+    def _mended_node(self, listed: "list[tuple[int, int]]") -> str:
+        """Return whose segments these are where no head is whole but for one bit."""
+        for number, _ in reversed(listed):
+            head = mended_segment(self._medium.read(number, 0, HEAD_READ_BYTES))
+            if head is not None and head.number == number:
+                return head.node
+        return ""
+
     def _head(self, number: int) -> "Segment | None":
         try:
-            return read_segment(self._medium.read(number, 0, 512))[0]
+            return read_segment(self._medium.read(number, 0, HEAD_READ_BYTES))[0]
         except ProtocolError:
             return None
 

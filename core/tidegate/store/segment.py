@@ -10,7 +10,7 @@ from binascii import crc32
 from collections import namedtuple
 
 from tidegate.errors import ProtocolError
-from tidegate.limits import LANES_MAX
+from tidegate.limits import LANE_BYTES_MAX, LANES_MAX
 from tidegate.records.stream import is_identity
 from tidegate.wire.parts import Reader, pack_lane, read_lane
 
@@ -21,6 +21,7 @@ NUMBER_MAX = (1 << 32) - 1
 _HEADER = "<3sBHI"
 _HEADER_BYTES = 10
 _BODY = "<QIB"
+_LANE_BYTES_MAX = 1 + LANE_BYTES_MAX + 8
 
 
 class Segment(namedtuple("Segment", ("node", "number", "lanes"))):
@@ -85,3 +86,20 @@ def read_segment(data: bytes) -> "tuple[Segment, int]":
     if reader.left_bytes:
         raise ProtocolError("bad-length", f"{reader.left_bytes} bytes follow a segment's header")
     return Segment(f"{node:016x}", number, lanes), end
+
+
+def mended_segment(data: bytes) -> "Segment | None":
+    """Return the header at the start of `data` with one flipped bit put right, None where it is not
+    one bit that is wrong.
+
+    Where a log has but one segment, its header alone says which node this is: without it nothing
+    in the log could be verified.
+    """
+    head = bytearray(data[: _HEADER_BYTES + struct.calcsize(_BODY) + LANES_MAX * _LANE_BYTES_MAX])
+    for at in range(len(head) * 8):
+        head[at // 8] ^= 1 << at % 8
+        try:
+            return read_segment(bytes(head))[0]
+        except ProtocolError:
+            head[at // 8] ^= 1 << at % 8
+    return None
