@@ -48,6 +48,24 @@ def test_no_warning_quotes_a_secret():
     assert "canary" not in str(warnings)
 
 
+def test_packets_too_small_for_a_node_are_warned_of():
+    uplink = {"type": "http", "url": "http://127.0.0.1", "token": TOKEN}
+    listener = {"type": "listen", "url": "mqtt://127.0.0.1"}
+    broker = {"type": "mqtt", "url": "mqtt://127.0.0.1", "topics": ["a"]}
+    for source, bytes_max, count in (
+        (listener, 8191, 1),
+        (listener, 8192, 0),
+        (listener, 1024, 1),
+        (broker, 1024, 0),
+    ):
+        endpoint = {"packet_bytes_max": bytes_max}
+        tree = {"source": [source], "uplink": uplink, "endpoint": endpoint}
+        warnings = advise_gateway(read_gateway(tree))
+        assert len(warnings) == count, (source, bytes_max, warnings)
+        for warning in warnings:
+            assert warning.startswith("endpoint.packet_bytes_max: nodes' records of up to 4,096")
+
+
 def test_a_gateway_without_an_uplink_is_warned():
     source = {"type": "mqtt", "url": "mqtt://localhost", "topics": ["a"]}
     (warning,) = advise_gateway(read_gateway({"source": [source]}))

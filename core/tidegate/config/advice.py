@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TOKEN_CHARACTERS_MIN = 16  # As hex digits 64 bits, beyond guessing over a network.
 SESSION_EXPIRY_S_MIN = 3600  # A broker that forgets sooner loses data while a gateway is repaired.
+# A node's record in a batch of its own, with its properties and the topic that it is asked on.
+NODE_PACKET_BYTES_MIN = 8192
 
 _COMMON = ("admin", "changeme", "default", "example", "hunter2", "password", "secret", "token")
 
@@ -41,6 +43,11 @@ def advise_gateway(settings: "GatewaySettings") -> "list[str]":
         warnings += _overlap(path, source.topics)
     for path, listener in zip(settings.source_paths(LISTEN), settings.listeners):
         warnings += _exposed(path, listener)
+    if settings.listeners and settings.endpoint.packet_bytes_max < NODE_PACKET_BYTES_MIN:
+        warnings.append(
+            "endpoint.packet_bytes_max: nodes' records of up to 4,096 bytes need packet_bytes_max "
+            + "of 8,192 or more; one that does not fit holds up all behind it"
+        )
     for path, place in zip(settings.source_paths(NODES), settings.nodes):
         if not is_loopback(place.url.host) and not is_tls(place.url):
             warnings.append(
