@@ -8,10 +8,12 @@ from fakes.model_journal import ModelDisk
 from fixtures.batches import EPOCH, Node
 from fixtures.nodes import Site
 from tidegate.limits import BATCH_BYTES_MAX
-from tidegate.records.record import RETAIN, Record
+from tidegate.records.origin import GAP_TOPIC, ORIGIN
+from tidegate.records.record import RETAIN, Record, pack_properties, unpack_properties
 from tidegate.records.stream import Stream
 from tidegate.wire.batch import encode
 from tidegate.wire.receipt import read_receipt, read_standing
+from tidegate_linux.nodes.arrivals import gap_payload
 from tidegate_linux.nodes.machine import WAITING_MAX
 
 HELD = ("unavailable", 503)
@@ -320,3 +322,64 @@ def test_a_query_creates_nothing(site):
     standing = read_standing(stream, site.ask(stream, "7")[0].fields)
     assert standing[:1] + standing[2:] == ((0, None), 7, None)
     assert site.machine.streams == 0 and site.disk.notes == {}
+
+
+def judge(topic):
+    return "" if topic.startswith(b"site/") else f"topic {topic!r} is not for you"
+
+
+REFUSED = ("topic-not-allowed", 422)
+
+
+def test_a_topic_that_is_not_allowed_keeps_the_whole_batch_out(site, node):
+    node.replace(7, Record(1, 70, b"other/x", b"", 0, b""))
+    answers = site.put(node.stream, node.body(1, 10), judge=judge)
+    assert word_of(answers) == REFUSED
+    assert "other/x" in answers[0].fields["detail"]
+    site.settle()
+    assert site.rows == []
+    assert site.machine.nodes == 0, "who brings nothing takes no room"
+    assert "node_topic_refused" in site.reports
+    assert site.machine.counts.refused == {"topic-not-allowed": 1}
+    # The same range is still open, and what is in front of it is taken.
+    site.put(node.stream, node.body(1, 6), judge=judge)
+    site.settle()
+    assert site.origins == numbers(node, (1, 6))
+
+
+def test_what_was_taken_is_not_judged_again(site, node):
+    site.put(node.stream, node.body(1, 10), judge=judge)
+    site.settle()
+    refuse = "never".format
+    known = site.put(node.stream, node.body(1, 10), judge=refuse)
+    assert status_of(known) == 200
+    assert word_of(site.put(node.stream, node.body(6, 12), judge=refuse)) == REFUSED
+
+
+def test_each_topic_of_a_batch_is_judged_once(site, node):
+    asked = []
+    site.put(node.stream, node.body(1, 40), judge=lambda topic: asked.append(topic) or "")
+    assert sorted(asked) == sorted({record.topic for record in node.records})
+
+
+FOREIGN = b"ffffffffffffffff.eeeeeeeeeeeeeeee.main 7 -"
+
+
+@pytest.mark.parametrize(("is_judged", "keeps"), [(True, False), (False, True)])
+def test_who_is_judged_brings_no_origin_along(site, node, is_judged, keeps):
+    """A gateway behind this one does: it comes over HTTP, with a token."""
+    packed = pack_properties([(b"a", b"1"), (ORIGIN, FOREIGN), (ORIGIN, FOREIGN)])
+    node.replace(1, Record(1, 1, b"site/x", b"x", 0, packed))
+    site.put(node.stream, node.body(1, 1), judge=judge if is_judged else None)
+    site.settle()
+    own = numbers(node, (1, 1))
+    assert site.origins == ([("ffffffffffffffff.eeeeeeeeeeeeeeee.main", 7)] if keeps else own)
+    pairs = unpack_properties(site.rows[0].properties)
+    assert [name for name, _ in pairs] == [b"a", ORIGIN]
+
+
+def test_a_gap_behind_a_gateway_is_passed_on(site, node):
+    told = gap_payload("ffffffffffffffff.eeeeeeeeeeeeeeee.main", 3, 4, "overflow")
+    node.replace(1, Record(1, 1, GAP_TOPIC, told, 1, b""))
+    site.send(node, 1, 1)
+    assert site.gaps == [told]

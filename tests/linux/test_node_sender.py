@@ -5,26 +5,33 @@ import random
 
 import pytest
 
+from builders import record_of
 from fixtures.batches import raw_deflate
 from fixtures.nodes import Site
 from rig import Rig
+from tidegate.config.reading.gateway_reader import read_gateway
+from tidegate.config.settings import AccessSettings
+from tidegate.delivery.sender import QUARANTINE_RUN_MAX
+from tidegate.effects import Append, Sync
 from tidegate.records.origin import GAP_TOPIC, find_origin
 from tidegate.wire.batch import encode
 from tidegate.wire.envelope import deflated
+from tidegate_linux.endpoint.access.topics import BatchTopics
 
 
 class Receiving:
     """A gateway in the place of the rig's hub."""
 
-    def __init__(self, site):
+    def __init__(self, site, judge=None):
         self.site = site
+        self._judge = judge
 
     def query(self, stream, at):
         return self._answered(self.site.ask(stream, str(at) if at else ""))
 
     def receive(self, batch):
         body = deflated(encode(batch), raw_deflate)
-        return self._answered(self.site.put(batch.stream, body))
+        return self._answered(self.site.put(batch.stream, body, judge=self._judge))
 
     def _answered(self, answers):
         self.site.settle()
@@ -153,6 +160,48 @@ def test_a_restored_gateway_gets_again_what_it_has_lost(rig, site):
     send(rig, 5)
     finish(rig)
     assert taken(site) == [(rig.lane.epoch, seq) for seq in range(1, 26)]
+
+
+TOPICS = BatchTopics(
+    read_gateway({"source": [{"type": "listen", "url": "mqtt://127.0.0.1"}]}).endpoint,
+    (AccessSettings(("node-1",), ("*",), ("$tidegate/#", "site/#"), ()),),
+)
+
+
+@pytest.mark.parametrize("topic", [b"other/x", GAP_TOPIC, b"site" + b"/x" * 200, b"$SYS/x"])
+def test_a_topic_that_is_not_allowed_ends_in_the_quarantine_and_the_rest_goes_on(site, topic):
+    rig = Rig()
+    rig.hub = Receiving(site, TOPICS.judge_of("node-1", "c"))
+    rig.pump()
+    rig.serve()
+    bad = record_of(18)._replace(topic=topic)
+    rig.admit(17)
+    rig.take([Append([rig.lane.admit([bad])]), Sync()])
+    rig.admit(12)
+    finish(rig)
+    assert (rig.lane.through, rig.lane.balance.quarantined) == (30, 1)
+    assert taken(site) == [(rig.lane.epoch, seq) for seq in range(1, 31)]
+    (gap,) = [json.loads(payload) for payload in site.gaps]
+    assert (gap["first"], gap["last"]) == (18, 18)
+    assert "topic-not-allowed" in gap["reason"]
+    assert rig.events().count("record_quarantined") == 1
+
+
+def test_a_node_that_may_send_nothing_keeps_what_it_has(site):
+    """A rule that was forgotten is found before all that the node holds is set aside."""
+    rig = Rig()
+    rig.hub = Receiving(site, TOPICS.judge_of("node-2", "c"))
+    rig.pump()
+    rig.serve()
+    rig.admit(60)
+    for _ in range(QUARANTINE_RUN_MAX + 5):
+        let_pass(rig, 1000)
+        rig.serve()
+    assert rig.lane.balance.quarantined == QUARANTINE_RUN_MAX
+    assert site.rows == []
+    rig.hub = Receiving(site, TOPICS.judge_of("node-1", "c"))
+    finish(rig)
+    assert taken(site) == [(rig.lane.epoch, seq) for seq in range(1, 61)]
 
 
 @pytest.mark.parametrize("seed", range(30))

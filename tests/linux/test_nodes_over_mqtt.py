@@ -1,5 +1,6 @@
 """Nodes at a gateway's endpoint: real sockets, the real engine, a journal on disk."""
 
+import contextlib
 import json
 import socket
 import time
@@ -12,11 +13,14 @@ from endpoint.listening import Client
 from fixtures.batches import Node
 from fixtures.broker import free_port
 from fixtures.gateway import toml
+from tidegate.delivery.answer import POISON, judge
 from tidegate.records.origin import find_origin, packed_origin
+from tidegate.records.record import Record, pack_properties, unpack_properties
 from tidegate.wire.receipt import read_receipt, read_standing
 from tidegate_linux.config import load_gateway
 from tidegate_linux.endpoint.access.users import Users
 from tidegate_linux.journal.sqlite import open_journal
+from tidegate_linux.nodes.arrivals import gap_payload
 from tidegate_linux.shell import Shell
 
 WAIT_S = 10.0
@@ -234,7 +238,7 @@ def test_who_does_not_listen_gets_no_answer_and_the_batch_is_taken(gateway, node
 
 def test_access_rules_hold_for_nodes(tmp_path, node):
     access = [
-        {"users": ["node-*"], "publish": ["$tidegate/#"], "subscribe": ["$tidegate/#"]},
+        {"users": ["node-*"], "publish": ["$tidegate/#", "site/#"], "subscribe": ["$tidegate/#"]},
         {"users": ["alice"], "publish": ["#"], "subscribe": ["#"]},
     ]
     with Gateway(tmp_path, {"anonymous": False}, access=access) as gateway:
@@ -252,6 +256,98 @@ def test_access_rules_hold_for_nodes(tmp_path, node):
         second = listening(gateway, "2", username="node-2", **login)
         fields = ask(second, 1, node.body(6, 9, compress=False))
         assert (fields["status"], fields["error"]) == (403, "foreign-node")
+
+
+VICTIM = f"{'f' * 16}.{'e' * 16}.main"
+OF_NODES = {"publish": ["$tidegate/#", "site/%u/#", "by/%c"], "subscribe": ["$tidegate/#"]}
+
+
+@contextlib.contextmanager
+def guarded(folder, **tables):
+    """Have a gateway where node-1 may send what is below site/node-1; yield it and a client."""
+    with Gateway(folder, {"anonymous": False}, access=[OF_NODES], **tables) as gateway:
+        gateway.add_user("node-1", "secret")
+        gateway.shell.reload()
+        yield gateway, listening(gateway, "c-1", username="node-1", password=b"secret")
+
+
+def batch_of(*topics, payload=b"x", properties=b""):
+    """Return a node whose records have these topics, one after the other."""
+    node = Node(NODE, records=len(topics))
+    for seq, topic in enumerate(topics, 1):
+        node.replace(seq, Record(1, seq, topic.encode(), payload, 1, properties))
+    return node
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "$tidegate/gap",
+        f"$tidegate/{NODE}/batch/1",
+        "$SYS/broker/uptime",
+        "$",
+        "site/other/x",
+        "site/node-10/x",
+        "by/c-2",
+        "other",
+        "site/node-1" + "/x" * 200,
+        "site/node-1/" + "ä" * 1000,
+    ],
+)
+def test_a_batch_with_a_topic_that_its_client_may_not_publish_is_refused(tmp_path, topic):
+    forged = gap_payload(VICTIM, 1, 9, "overflow")
+    with guarded(tmp_path, endpoint={"topic_bytes_max": 1000}) as (gateway, client):
+        node = batch_of("site/node-1/a", topic, "site/node-1/b", payload=forged)
+        fields = ask(client, 5, node.body(1, 3, compress=False))
+        assert (fields["token"], fields["status"]) == (5, 422)
+        assert fields["error"] == "topic-not-allowed"
+        assert topic[:20] in fields["detail"] and len(fields["detail"]) < 200
+        assert judge(422, fields, of_batch=True) == POISON
+        # Nothing of it was taken; what is in front of it may still come.
+        standing = ask(client, 6, str(node.stream).encode(), "query")
+        assert standing["through"] == 0
+        assert ask(client, 7, node.body(1, 1, compress=False))["status"] == 200
+        assert [record.topic for record in gateway.records()] == [b"site/node-1/a"]
+
+
+def test_a_batch_with_topics_that_its_client_may_publish_is_taken(tmp_path):
+    with guarded(tmp_path) as (gateway, client):
+        topics = ("site/node-1/a", "site/node-1", "by/c-1", "site/node-1/a")
+        node = batch_of(*topics)
+        assert ask(client, 1, node.body(1, 4, compress=False))["status"] == 200
+        assert [record.topic.decode() for record in gateway.records()] == list(topics)
+
+
+def test_a_gap_can_be_told_by_nobody_even_without_rules(gateway):
+    client = listening(gateway)
+    node = batch_of("$tidegate/gap", payload=gap_payload(VICTIM, 1, 9, "overflow"))
+    fields = ask(client, 1, node.body(1, 1, compress=False))
+    assert (fields["status"], fields["error"]) == (422, "topic-not-allowed")
+    assert gateway.records() == []
+
+
+def test_a_nodes_own_gap_is_told_whatever_the_rules_say(tmp_path):
+    with guarded(tmp_path) as (gateway, client):
+        node = batch_of("site/node-1/a", "site/other/x", "site/node-1/b")
+        node.drop(2, 2)
+        assert ask(client, 1, node.body(1, 3, compress=False))["status"] == 200
+        records = gateway.records()
+    assert [record.topic for record in records] == [
+        b"site/node-1/a", b"$tidegate/gap", b"site/node-1/b"
+    ]  # fmt: skip
+    assert json.loads(records[1].payload)["stream"] == str(node.stream)
+
+
+def test_an_origin_that_a_node_brings_along_counts_for_nothing(gateway):
+    forged = pack_properties([(b"a", b"1")]) + packed_origin(f"{VICTIM} 7 -".encode())
+    client = listening(gateway)
+    node = batch_of("site/a", properties=forged)
+    assert ask(client, 1, node.body(1, 1, compress=False))["status"] == 200
+    (record,) = gateway.records()
+    names = [name for name, _ in unpack_properties(record.properties)]
+    assert names == [b"a", b"tidegate-origin"]
+    origin = find_origin(record.properties)
+    assert (origin.stream, origin.seq) == (node.stream, 1)
 
 
 @pytest.mark.parametrize("version", [4, 5])

@@ -6,7 +6,11 @@ from process.nodes_site import NodesSite
 from tidegate_linux.endpoint.access.users import Users
 
 PASSWORD = "a-password-of-nodes"
-OF_NODES = {"users": ["node-*"], "publish": ["$tidegate/#"], "subscribe": ["$tidegate/#"]}
+OF_NODES = {
+    "users": ["node-*"],
+    "publish": ["$tidegate/#", "site/#"],
+    "subscribe": ["$tidegate/#"],
+}
 OF_DEVICES = {"publish": ["site/%u/#"], "subscribe": ["command/%u/#"]}
 
 

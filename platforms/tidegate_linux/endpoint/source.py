@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tidegate.gateway import LISTEN
+from tidegate_linux.endpoint.access.topics import BatchTopics
 from tidegate_linux.endpoint.endpoint import CONNECTING, Endpoint
 from tidegate_linux.nodes.asking import ask
 
@@ -45,6 +46,8 @@ class EndpointSource:
         `nodes` answers what nodes ask; without it nobody may ask.
         """
         self._nodes = nodes
+        # Of the thread that `nodes` answers in.
+        self._topics = BatchTopics(settings.endpoint, settings.access)
         self.name = LISTEN
         self._settings = settings
         self._clock_ms = clock_ms
@@ -123,7 +126,8 @@ class EndpointSource:
         def reply(payload: bytes) -> None:
             self._leave_word(lambda endpoint: endpoint.answered(request, payload))
 
-        ask(self._nodes, request.place, request.payload, request.user, reply)
+        judge = self._topics.judge_of(request.user, request.connection.client_id)
+        ask(self._nodes, request.place, request.payload, request.user, judge, reply)
 
     def _leave_word(self, word: "Word") -> None:
         """Have `word` called by the thread, after those before it."""

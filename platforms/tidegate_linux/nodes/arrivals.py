@@ -37,8 +37,13 @@ GAP_FLAGS = 1  # QoS 1, as what must not be lost.
 Times = tuple[int | None, int, int | None]  # As in an `Origin`.
 
 
-def messages_of(batch: "Batch", verdict: "Verdict", now_ms: int) -> list[Message]:
-    """Return what to admit of `batch`: what the verdict says is new, in its order."""
+def messages_of(
+    batch: "Batch", verdict: "Verdict", now_ms: int, keeps_origins: bool = True
+) -> list[Message]:
+    """Return what to admit of `batch`: what the verdict says is new, in its order.
+
+    Origins that stand already are kept, as of a gateway behind this one, or not, as of a node.
+    """
     name = str(batch.stream)
     boots = {boot.number: boot for boot in batch.span.boots}
     gaps = list(verdict.gaps)
@@ -47,7 +52,7 @@ def messages_of(batch: "Batch", verdict: "Verdict", now_ms: int) -> list[Message
         while gaps and gaps[0].first < seq:
             messages.append(_gap_message(name, gaps.pop(0), now_ms))
         times = _times(batch, boots[record.boot], record.ticks_ms)
-        properties = _properties(name, seq, record, times)
+        properties = _properties(name, seq, record, times, keeps_origins)
         flags = record.flags
         messages.append(Message(record.topic, record.payload, flags, properties, b"", now_ms, None))
     messages.extend([_gap_message(name, gap, now_ms) for gap in gaps])
@@ -89,10 +94,10 @@ def _times(batch: "Batch", boot: Boot, ticks_ms: int) -> Times:
     return None, UNKNOWN, None
 
 
-def _properties(name: str, seq: int, record: "Record", times: Times) -> bytes:
+def _properties(name: str, seq: int, record: "Record", times: Times, keeps_origins: bool) -> bytes:
     properties = record.properties
     if ORIGIN in properties:
-        known = find_origin(properties)
+        known = find_origin(properties) if keeps_origins else None
         properties = without_origin(properties)
         if known is not None:
             return with_origin(properties, origin_value(_forwarded(known, times)))

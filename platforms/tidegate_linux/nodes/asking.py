@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from tidegate_linux.endpoint.access.topics import Judge
+
     class Asked(Protocol):
         """Who answers: `NodeReceiver`, for any thread, without waiting."""
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
             body: bytes,
             reply: Callable[[Answer], None],
             deflated: bool = True,
+            judge: Judge | None = None,
         ) -> None:
             """Take a batch."""
 
@@ -38,18 +41,20 @@ def ask(
     place: Place,
     payload: bytes,
     owner: str,
+    judge: "Judge",
     reply: "Callable[[bytes], None]",
 ) -> None:
     """Pass a request on; `reply` gets the payload of the answer, from any thread.
 
     A batch is not deflated: a broker's packet bounds it, and nobody pays for more than that.
+    `judge` says what its records may be about; it is called by the thread of `nodes`.
     """
 
     def answered(answer: Answer) -> None:
         reply(answer_payload(place.token, answer))
 
     if place.kind == BATCH:
-        nodes.receive(place.node, owner, payload, answered, deflated=False)
+        nodes.receive(place.node, owner, payload, answered, deflated=False, judge=judge)
         return
     try:
         name, at_text = _read_query(place.node, payload)

@@ -42,6 +42,7 @@ from tidegate_linux.nodes.arrivals import hashes_of, messages_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidegate.ports import Deliver, Observer
+    from tidegate_linux.endpoint.access.topics import Judge
 
     Reply = Callable[[Answer], None]
 
@@ -64,6 +65,7 @@ class Request(NamedTuple):
     batch: Batch | None
     at: int
     reply: "Reply"
+    judge: "Judge | None" = None
 
 
 class Flight(NamedTuple):
@@ -134,18 +136,27 @@ class NodeMachine:
         self._seek(accounts.KEY)
 
     def receive(
-        self, name: str, owner: str, body: bytes, now_ms: int, reply: "Reply", deflated: bool = True
+        self,
+        name: str,
+        owner: str,
+        body: bytes,
+        now_ms: int,
+        reply: "Reply",
+        deflated: bool = True,
+        judge: "Judge | None" = None,
     ) -> None:
         """Take the batch in `body` of the stream called `name`, sent by `owner`.
 
-        `reply` gets the answer, now or when it is durable; it must not call back.
+        `reply` gets the answer, now or when it is durable; it must not call back.  With a `judge`
+        the records are those of a node and nobody else's: it says why a topic may not be among
+        them, or "", and origins that they bring along count for nothing.
         """
         try:
             batch = read_batch(name, body, inflate if deflated else None)
         except ProtocolError as error:
             self._refuse(reply, answers.refused_bytes(error))
             return
-        self._take(Request(batch.stream, owner, batch, 0, reply), now_ms)
+        self._take(Request(batch.stream, owner, batch, 0, reply, judge), now_ms)
 
     def standing(self, name: str, owner: str, at_text: str, now_ms: int, reply: "Reply") -> None:
         """Tell `reply` where the stream called `name` stands, and its hash at `at_text`."""
@@ -240,7 +251,7 @@ class NodeMachine:
             return
         verdict = examine(cursor, request.batch.span)
         if verdict.kind == APPLY:
-            self._apply(request.batch, owner, account, verdict, request.reply, now_ms)
+            self._apply(request, request.batch, account, verdict, now_ms)
         elif verdict.kind == KNOWN and not _contradicts(account, request.batch):
             self.counts.known += 1
             self._reply_receipt(request.batch, cursor, request.reply)
@@ -254,15 +265,20 @@ class NodeMachine:
 
     def _apply(
         self,
+        request: Request,
         batch: Batch,
-        owner: str,
         account: Account | None,
         verdict: Verdict,
-        reply: "Reply",
         now_ms: int,
     ) -> None:
         """Send what is new in a batch to the journal, with the cursor behind it."""
-        stream = batch.stream
+        stream, owner, reply = request.stream, request.owner, request.reply
+        detail = _unfit(verdict, request.judge)
+        if detail:
+            told: list[tuple[str, object]] = [("stream", str(stream)), ("reason", detail)]
+            self._report("warning", "node_topic_refused", told, now_ms)
+            self._refuse(reply, refusal(422, "topic-not-allowed", detail))
+            return
         used = self._accounts.next_use()
         hashes = hashes_of(verdict)
         after = accounts.moved(owner, account, verdict.cursor, hashes, batch.span.first - 1, used)
@@ -281,7 +297,7 @@ class NodeMachine:
         for one in gone:
             notes.append((accounts.key_of(one), None))
             self._report("warning", "node_forgotten", [("stream", str(one))], now_ms)
-        messages = messages_of(batch, verdict, now_ms)
+        messages = messages_of(batch, verdict, now_ms, keeps_origins=request.judge is None)
         self._token += 1
         self._flights[self._token] = Flight(
             batch, after, len(verdict.records), len(verdict.gaps), reply
@@ -322,6 +338,19 @@ def _contradicts(account: Account | None, batch: Batch) -> bool:
     """Tell whether a batch that lies behind the cursor is known to be another history."""
     known = None if account is None else account.hash_at(batch.span.last)
     return known is not None and known != batch.span.hash_after
+
+
+def _unfit(verdict: Verdict, judge: "Judge | None") -> str:
+    """Return why what is new may not be taken, or "".
+
+    What was taken before is not judged again: rules may have changed since.
+    """
+    if judge is not None:
+        for topic in dict.fromkeys([record.topic for record in verdict.records]):
+            detail = judge(topic)
+            if detail:
+                return detail
+    return ""
 
 
 def _later() -> Answer:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from tidegate.ports import Deliver, Observer
+    from tidegate_linux.endpoint.access.topics import Judge
 
     class Place(Protocol):
         """Where nodes come in over HTTP: `HttpPlace`."""
@@ -114,15 +115,21 @@ class NodeReceiver:
                 self._observer.report("error", "nodes_kept", fields)
 
     def receive(
-        self, name: str, owner: str, body: bytes, reply: "Reply", deflated: bool = True
+        self,
+        name: str,
+        owner: str,
+        body: bytes,
+        reply: "Reply",
+        deflated: bool = True,
+        judge: "Judge | None" = None,
     ) -> None:
         """Take a batch of the stream called `name` from `owner`; `reply` gets the answer.
 
-        Where it is not `deflated`, one that is will be refused.
+        Where it is not `deflated`, one that is will be refused.  `judge` is as for the machine.
         """
 
         def work(machine: NodeMachine) -> None:
-            machine.receive(name, owner, body, self._clock_ms(), answered, deflated)
+            machine.receive(name, owner, body, self._clock_ms(), answered, deflated, judge)
 
         request = _Request(reply, len(body))
         answered = self._once(request)

@@ -17,6 +17,7 @@ from tidegate.errors import STORAGE_IO, StorageError
 from tidegate.events import Arrived, ClockRead
 from tidegate.gateway import NODES
 from tidegate.records.clock import SYNCHRONISED, UNKNOWN
+from tidegate_linux.endpoint.access.topics import BatchTopics
 from tidegate_linux.nodes.asking import ask
 from tidegate_linux.nodes.machine import NodeMachine
 
@@ -223,6 +224,8 @@ class NodesSource:
     def __init__(self, process: Process) -> None:
         self._process, self._world = process, process.world
         self._oracle = process.oracle
+        settings = process.plan.settings
+        self._topics = BatchTopics(settings.endpoint, settings.access)
         self.machine: NodeMachine | None = None
         self._words: list = []
         self._is_called = False
@@ -279,10 +282,13 @@ class NodesSource:
             self._oracle.check_answer(self._process, answers)
             reply(answer)
 
-        self._leave_word(ask, self, place, payload, owner, answered)
+        judge = self._topics.judge_of(owner, "")
+        self._leave_word(ask, self, place, payload, owner, judge, answered)
 
-    def receive(self, name: str, owner: str, body: bytes, reply, deflated: bool = True) -> None:
-        self.machine.receive(name, owner, body, self._process.clock_ms(), reply, deflated)
+    def receive(
+        self, name: str, owner: str, body: bytes, reply, deflated: bool = True, judge=None
+    ) -> None:
+        self.machine.receive(name, owner, body, self._process.clock_ms(), reply, deflated, judge)
 
     def standing(self, name: str, owner: str, at_text: str, reply) -> None:
         self.machine.standing(name, owner, at_text, self._process.clock_ms(), reply)

@@ -7,6 +7,7 @@ the subscriptions.  Where there are no rules, all clients of a listener share on
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.records.filters import FilterMap
+from tidegate_linux.endpoint.access.topics import is_oversized
 from tidegate_linux.endpoint.broker.limits import MATCHES_SUBSCRIBERS_MAX
 from tidegate_linux.endpoint.broker.requests import RESERVED, parse_place
 from tidegate_linux.endpoint.codec import reasons
@@ -152,8 +153,7 @@ class Planner:
         return Route(0, is_uplinked, copies, tuple(found.groups))
 
     def _refusal(self, user: str, client_id: str, topic: bytes) -> int:
-        settings = self._settings
-        if topic.count(b"/") >= settings.topic_levels_max or len(topic) > settings.topic_bytes_max:
+        if is_oversized(self._settings, topic):
             return reasons.TOPIC_NAME_INVALID
         if _is_told(topic) or not self._rules.may_publish(user, client_id, topic):
             return reasons.NOT_AUTHORIZED
