@@ -53,8 +53,9 @@ def make_node(settings: "NodeSettings", machine: "Any", network: "Any", make: "A
         hash_at = shell.engine.hash_at(lane.name, lane.through, clock.now_ms())
         return lane.through, hash_at or 0
 
-    def open_medium() -> FileMedium:
-        return FileMedium(settings.journal.folder)
+    def open_medium(ballast_bytes: int) -> FileMedium:
+        journal = settings.journal
+        return FileMedium(journal.folder, ballast_bytes, journal.reserve_bytes)
 
     shell = Shell(
         settings, source, gateway, clock, board, wifi, open_medium, link, observer, chance

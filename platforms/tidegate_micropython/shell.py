@@ -45,6 +45,8 @@ FRAME_BYTES_MAX = RECORD_BYTES_MAX + 512
 BUFFER_BYTES = 1024  # Gathered before it goes to flash; made once, at the start.
 CHUNK_BYTES = 1024
 BOOTS_MAX = 64  # About 8 KB; a board that sleeps begins one after each synchronisation.
+# Two segments are begun before the older one goes, and each begins with all boots.
+BALLAST_SEGMENTS, BALLAST_BYTES = 2, 16_384
 # After so long without a commit or an answer the board is not at work but stuck, and the watchdog
 # is left to starve.  Longer than any request, and than a passing fault of the flash.
 STUCK_MS = 300_000
@@ -61,7 +63,7 @@ class Shell:
         clock: Clock,
         board: "Board",
         wifi: "Wifi",
-        open_medium: "Callable[[], Medium]",
+        open_medium: "Callable[[int], Medium]",
         link: "GuardedLink | None",
         observer: "Observer",
         chance: "Chance",
@@ -197,7 +199,7 @@ class Shell:
         sizes = Sizes(
             self._settings.journal.segment_bytes, BUFFER_BYTES, CHUNK_BYTES, FRAME_BYTES_MAX
         )
-        medium = self._open_medium()
+        medium = self._open_medium(BALLAST_SEGMENTS * sizes.segment_bytes + BALLAST_BYTES)
         try:
             journal = open_log(
                 medium, lane_names(self._settings), self._chance, sizes, 0, BOOTS_MAX

@@ -17,7 +17,7 @@ LOOKS = 12  # How often memory is looked at, evenly spread.
 
 
 def stored_bytes():
-    return sum([entry[3] for entry in os.ilistdir(FOLDER)])
+    return sum([entry[3] for entry in os.ilistdir(FOLDER) if entry[0][-4:] == ".tgs"])
 
 
 def main(options):

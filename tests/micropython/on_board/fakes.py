@@ -2,6 +2,8 @@
 
 import os
 
+import vfs
+
 from scripted_hub import ScriptedHub
 from tidegate.events import Answered, Unanswered
 
@@ -200,3 +202,48 @@ def empty_folder(name):
     except OSError:
         return path  # It was not there.
     return path
+
+
+class RamDisk:
+    """A block device; `failing` makes each write fail."""
+
+    BLOCK = 512
+
+    def __init__(self, blocks):
+        self.data = bytearray(blocks * self.BLOCK)
+        self.failing = False
+        self.writes = 0
+
+    def readblocks(self, block, buffer, offset=0):
+        at = block * self.BLOCK + offset
+        buffer[:] = self.data[at : at + len(buffer)]
+
+    def writeblocks(self, block, buffer, offset=0):
+        if self.failing:
+            raise OSError(5)
+        self.writes += 1
+        at = block * self.BLOCK + offset
+        self.data[at : at + len(buffer)] = buffer
+
+    def ioctl(self, operation, argument):
+        if operation == 4:
+            return len(self.data) // self.BLOCK
+        return self.BLOCK if operation == 5 else 0
+
+
+def mounted(kind, place, blocks=200):
+    """Mount a new file system of a kind, and return its device."""
+    disk = RamDisk(blocks)
+    kind.mkfs(disk)
+    vfs.mount(kind(disk), place)
+    return disk
+
+
+def fill(path, chunk_bytes):
+    """Write a file until nothing more fits on its medium."""
+    try:
+        with open(path, "wb") as file:
+            while file.write(bytes(chunk_bytes)) == chunk_bytes:
+                file.flush()
+    except OSError:
+        return

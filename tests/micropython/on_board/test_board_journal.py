@@ -4,42 +4,10 @@ import os
 
 import vfs
 
-from fakes import empty_folder
+from fakes import empty_folder, fill, mounted
 from support import raises
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
 from tidegate_micropython.journal import FileMedium, is_fat
-
-
-class RamDisk:
-    """A block device; `failing` makes each write fail."""
-
-    BLOCK = 512
-
-    def __init__(self, blocks):
-        self.data = bytearray(blocks * self.BLOCK)
-        self.failing = False
-
-    def readblocks(self, block, buffer, offset=0):
-        at = block * self.BLOCK + offset
-        buffer[:] = self.data[at : at + len(buffer)]
-
-    def writeblocks(self, block, buffer, offset=0):
-        if self.failing:
-            raise OSError(5)
-        at = block * self.BLOCK + offset
-        self.data[at : at + len(buffer)] = buffer
-
-    def ioctl(self, operation, argument):
-        if operation == 4:
-            return len(self.data) // self.BLOCK
-        return self.BLOCK if operation == 5 else 0
-
-
-def mounted(kind, place, blocks=200):
-    disk = RamDisk(blocks)
-    kind.mkfs(disk)
-    vfs.mount(kind(disk), place)
-    return disk
 
 
 def everything_that_a_medium_promises(folder):
@@ -109,6 +77,74 @@ def test_a_full_medium_is_told_as_full():
             medium.sync(1)
     assert caught.error.kind == STORAGE_FULL
     medium.close()
+    vfs.umount("/flash")
+
+
+def test_a_first_write_that_fails_leaves_no_file():
+    mounted(vfs.VfsLfs2, "/flash", blocks=16)
+    medium = FileMedium("/flash/log")
+    for number in range(1, 5):
+        with raises(StorageError):
+            medium.append(number, bytes(16 * 512))
+            medium.sync(number)
+        assert medium.segments() == []
+    medium.append(9, b"kept")
+    medium.sync(9)
+    with raises(StorageError):
+        medium.append(9, bytes(16 * 512))
+        medium.sync(9)
+    assert medium.read(9, 0, 4) == b"kept"  # What was there before stays.
+    medium.close()
+    vfs.umount("/flash")
+
+
+def size_of(path):
+    try:
+        return os.stat(path)[6]
+    except OSError:
+        return None
+
+
+def test_a_ballast_goes_when_the_medium_is_full_and_comes_back():
+    disk = mounted(vfs.VfsLfs2, "/flash")
+    medium = FileMedium("/flash/log", 8192, 4096)
+    before = medium.free_bytes()
+    assert before > 4096 and size_of("/flash/log/ballast") == 8192
+    assert medium.segments() == []
+    writes = disk.writes
+    assert FileMedium("/flash/log", 8192, 4096).free_bytes() == medium.free_bytes()
+    assert disk.writes == writes  # Once, not at each start.
+    fill("/flash/other", 64)
+    with raises(StorageError) as caught:
+        medium.append(1, bytes(1024))
+        medium.sync(1)
+    assert caught.error.kind == STORAGE_FULL and size_of("/flash/log/ballast") is None
+    # What a release needs is there now, and it is not taken away again.
+    medium.append(1, bytes(1024))
+    medium.sync(1)
+    assert medium.free_bytes() < 8192 and size_of("/flash/log/ballast") is None
+    os.remove("/flash/other")
+    medium.free_bytes()
+    assert size_of("/flash/log/ballast") == 8192
+    medium.close()
+    vfs.umount("/flash")
+
+
+def test_without_a_reserve_the_room_of_a_ballast_that_went_counts_as_taken():
+    mounted(vfs.VfsLfs2, "/flash")
+    free = FileMedium("/flash/log").free_bytes()
+    assert FileMedium("/flash/log", free, 0).free_bytes() <= 0
+    assert FileMedium("/flash/log", free, free).free_bytes() == free
+    vfs.umount("/flash")
+
+
+def test_a_ballast_that_cannot_be_written_is_not_tried_again_and_again():
+    disk = mounted(vfs.VfsLfs2, "/flash")
+    medium = FileMedium("/flash/log", 8192, 0)
+    disk.failing = True
+    free = medium.free_bytes()
+    disk.failing = False
+    assert medium.free_bytes() == free and size_of("/flash/log/ballast") is None
     vfs.umount("/flash")
 
 
