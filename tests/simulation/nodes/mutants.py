@@ -120,9 +120,10 @@ def _split(is_note_first):
 
 
 def _answers_at_once(original):
-    def apply(self, batch, owner, account, verdict, reply, now_ms):
-        self._reply_receipt(batch, verdict.cursor, reply)
-        original(self, batch, owner, account, verdict, lambda _answer: None, now_ms)
+    def apply(self, request, batch, account, verdict, now_ms):
+        self._reply_receipt(batch, verdict.cursor, request.reply)
+        silent = request._replace(reply=lambda _answer: None)
+        original(self, silent, batch, account, verdict, now_ms)
 
     return apply
 
@@ -143,8 +144,8 @@ def _leaves_batches_under_way(_original):
 
 
 def _knows_before_it_is_durable(original):
-    def apply(self, batch, owner, account, verdict, reply, now_ms):
-        original(self, batch, owner, account, verdict, reply, now_ms)
+    def apply(self, request, batch, account, verdict, now_ms):
+        original(self, request, batch, account, verdict, now_ms)
         for flight in self._flights.values():
             self._accounts.put(flight.batch.stream, flight.account)
 
@@ -197,26 +198,26 @@ def _anybody_is_the_owner(_original):
 
 
 def _keeps_gaps_to_itself(original):
-    def messages_of(batch, verdict, now_ms):
-        messages = original(batch, verdict, now_ms)
+    def messages_of(batch, verdict, now_ms, keeps_origins=True):
+        messages = original(batch, verdict, now_ms, keeps_origins)
         return [message for message in messages if message.topic != GAP_TOPIC]
 
     return messages_of
 
 
 def _off_by_one(original):
-    def messages_of(batch, verdict, now_ms):
+    def messages_of(batch, verdict, now_ms, keeps_origins=True):
         if verdict.first > batch.span.first and not verdict.gaps:
             cursor = verdict.cursor._replace(through=verdict.cursor.through - 1)
             verdict = verdict._replace(first=verdict.first - 1, cursor=cursor)
-        return original(batch, verdict, now_ms)
+        return original(batch, verdict, now_ms, keeps_origins)
 
     return messages_of
 
 
 def _gaps_come_last(original):
-    def messages_of(batch, verdict, now_ms):
-        messages = original(batch, verdict, now_ms)
+    def messages_of(batch, verdict, now_ms, keeps_origins=True):
+        messages = original(batch, verdict, now_ms, keeps_origins)
         return sorted(messages, key=lambda message: message.topic == GAP_TOPIC)
 
     return messages_of
