@@ -40,7 +40,9 @@ def start(
 ) -> "Node":
     """Return a running node; raise `ConfigError` for a configuration that is wrong.
 
-    It starts also without a network and with a log that cannot be opened (P5).  `machine`,
+    It starts also without a network and with a log that cannot be opened (P5).  A folder is the log
+    of one node: `ValueError` where this program runs one on it; another program is not seen, as
+    no board has two.  `machine`,
     `network` and `make_link` stand in for those of the port, for tests.
     """
     if hasattr(gc, "threshold") and gc.threshold() < 0:  # Unless the sketch has its own.

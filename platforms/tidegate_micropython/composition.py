@@ -8,10 +8,10 @@ from tidegate.gateway import Gateway
 from tidegate.store.samples import Samples
 from tidegate_micropython.board import Board
 from tidegate_micropython.clock import Clock
-from tidegate_micropython.journal import FileMedium
+from tidegate_micropython.journal import FileMedium, place_of
 from tidegate_micropython.link import GuardedLink, make_link
 from tidegate_micropython.log import LogObserver
-from tidegate_micropython.node import Node
+from tidegate_micropython.node import OPEN_FOLDERS, Node
 from tidegate_micropython.shell import BOOTS_MAX, Shell
 from tidegate_micropython.source import NAME, NodeSource
 from tidegate_micropython.wifi import Wifi
@@ -28,7 +28,15 @@ TOPICS_MAX = 32  # Topics whose lane is remembered.
 
 
 def make_node(settings: "NodeSettings", machine: "Any", network: "Any", make: "Any") -> Node:
-    """Return a node that has opened its journal, or goes on trying to."""
+    """Return a node that has opened its journal, or goes on trying to.
+
+    Raises `ValueError` where a node of this program has that folder.
+    """
+    if place_of(settings.journal.folder) in OPEN_FOLDERS:
+        raise ValueError(
+            f"{settings.journal.folder} is the log of a node that runs: close it first, "
+            "or reset the board"
+        )
     observer = LogObserver()
     chance = Chance(int.from_bytes(os.urandom(8), "little"))
     board = Board(settings.board, machine)

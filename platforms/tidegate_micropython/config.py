@@ -94,7 +94,8 @@ def _settings(tree: "Any") -> "NodeSettings":
         hostname = found.name[:HOSTNAME_CHARACTERS_MAX]
         found.wifi.hostname = hostname.replace(".", "-").replace("_", "-")
     found.journal = _read("journal", tree.get("journal", {}), tables)
-    check_journal(found.journal.limit_bytes, found.journal.segment_bytes)
+    journal = found.journal
+    check_journal(journal.folder, journal.limit_bytes, journal.segment_bytes)
     found.uplink = _uplink(_read("uplink", tree["uplink"], tables)) if "uplink" in tree else None
     trees = tree.get("lane", [])
     if not isinstance(trees, list) or len(trees) > LANES_MAX:

@@ -208,13 +208,19 @@ class FileMedium:
         return self._error(error, f"{what} segment {number}")
 
 
+def place_of(folder: str) -> str:
+    """Return a folder's path from the root, by which one is told from another."""
+    path = folder if folder.startswith("/") else os.getcwd() + "/" + folder
+    return "/" + "/".join([part for part in path.split("/") if part not in ("", ".")])
+
+
 def is_fat(folder: str) -> bool:
     """Tell whether the folder is known to lie on FAT, which promises less."""
     try:
         mounts = vfs.mount()
     except TypeError:  # MicroPython 1.24 does not list them.
         return False
-    place = folder if folder.startswith("/") else os.getcwd().rstrip("/") + "/" + folder
+    place = place_of(folder)
     kinds = [(len(path), type(one).__name__) for one, path in mounts if place.startswith(path)]
     return bool(kinds) and max(kinds)[1] == "VfsFat"
 

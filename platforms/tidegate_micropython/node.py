@@ -18,6 +18,7 @@ from tidegate.events import Message
 from tidegate.records.record import RETAIN, pack_properties
 from tidegate.records.topics import check_topic
 from tidegate_micropython.board import OFF
+from tidegate_micropython.journal import place_of
 from tidegate_micropython.sampler import Sampler
 from tidegate_micropython.shell import RECORD_BYTES_MAX, Shell
 from tidegate_micropython.source import Ticket
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tidegate_micropython.clock import Clock
 
 QOS = 1  # What a record counts as for who subscribes to it further on.
+OPEN_FOLDERS: "set[str]" = set()  # Two nodes on one log would write over each other's records.
 SLICE_MS = 50  # How soon the loop notices what was queued,
 BUSY_MS = 5  # and an answer that has come.
 
@@ -55,6 +57,8 @@ class Node:
         self.observer = observer
         self.samplers: list[Sampler] = []
         self._is_closed = False
+        self._place = place_of(settings.journal.folder)
+        OPEN_FOLDERS.add(self._place)
 
     def put(
         self,
@@ -255,7 +259,10 @@ class Node:
         except StorageError as error:
             waiting = self.shell.source.status()["waiting"]
             self.observer.report("error", "queue_lost", [("records", waiting), ("why", str(error))])
-        self.shell.close()
+        try:
+            self.shell.close()
+        finally:
+            OPEN_FOLDERS.discard(self._place)
         self.board.show(OFF, 0)
         gc.collect()
 

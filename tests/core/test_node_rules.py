@@ -15,11 +15,20 @@ def test_the_bound_of_lanes_is_that_of_all_platforms():
 
 
 def test_four_segments_fit_the_limit():
-    node_rules.check_journal(16_384, 4096)
+    node_rules.check_journal("log", 16_384, 4096)
     with raises(ValueError) as caught:
-        node_rules.check_journal(16_383, 4096)
+        node_rules.check_journal("log", 16_383, 4096)
     path, problem, hint = caught.error.args
     assert path == "journal.segment_bytes" and "4096" in problem and "4095" in hint
+
+
+def test_no_log_hides_the_package():
+    for folder in ("/log/tidegate", "tidegate-log", "tidegates/x", "/"):
+        node_rules.check_journal(folder, 16_384, 4096)
+    for folder in ("", "tidegate", "/tidegate", "./tidegate/log", "//tidegate_micropython/"):
+        with raises(ValueError) as caught:
+            node_rules.check_journal(folder, 16_384, 4096)
+        assert caught.error.args[0] == "journal.folder" and "tidegate-log" in caught.error.args[2]
 
 
 def test_the_login_comes_from_either_place():

@@ -5,6 +5,7 @@ import vfs
 from fakes import FakeLink, FakeMachine, fill, mounted
 from tidegate.errors import STORAGE_FULL, StorageError
 from tidegate_micropython import start
+from tidegate_micropython.node import OPEN_FOLDERS
 
 FOLDER = "/flash/log"
 BLOCKS = 300
@@ -13,6 +14,7 @@ RECORD = bytes(200)
 
 def node_of(link=None, **journal):
     """Return a node on the flash, as after a reset."""
+    OPEN_FOLDERS.clear()
     settings = {"folder": FOLDER, "limit_bytes": 32_768, "segment_bytes": 2048}
     settings.update(journal)
     uplink = {"type": "http", "url": "http://h", "token": "t" * 16, "batch_age_ms": 0}

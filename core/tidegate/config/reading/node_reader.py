@@ -38,7 +38,7 @@ def read_node(tree: "dict[str, Any]") -> NodeSettings:
     journal = NodeJournalSettings(*journal_values)
     lanes = [NodeLaneSettings(*values) for values in lane_values]
     try:
-        check_journal(journal.limit_bytes, journal.segment_bytes)
+        check_journal(journal.folder, journal.limit_bytes, journal.segment_bytes)
         uplink_settings = None if uplink is None else _uplink(uplink)
         has_main = check_lanes(lanes)
     except ValueError as error:

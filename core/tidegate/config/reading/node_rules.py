@@ -19,10 +19,18 @@ MAIN_LANE = "main"  # Takes what no other lane takes, so there always is one.
 HTTP, MQTT_PLAIN = "http", "mqtt-plain"
 # One segment is written, one is being emptied; with fewer than four the limit cannot be kept to.
 SEGMENTS_MIN = 4
+PACKAGES = ("tidegate", "tidegate_micropython")
 
 
-def check_journal(limit_bytes: int, segment_bytes: int) -> None:
-    """Refuse segments with which the limit cannot be kept to."""
+def check_journal(folder: str, limit_bytes: int, segment_bytes: int) -> None:
+    """Refuse a folder that is no place for a log, and segments too large to keep to the limit."""
+    parts = [part for part in folder.split("/") if part not in ("", ".")]
+    if not folder:
+        raise ValueError("journal.folder", "is empty", "leave it out, or write tidegate-log")
+    if parts and parts[0] in PACKAGES:
+        # The board's working folder comes first where it looks for modules.
+        problem = f"begins with {parts[0]}, which would hide the package from the next start"
+        raise ValueError("journal.folder", problem, "write tidegate-log, or another name")
     if limit_bytes < SEGMENTS_MIN * segment_bytes:
         problem = f"{segment_bytes} is more than a quarter of limit_bytes"
         hint = f"write {limit_bytes // SEGMENTS_MIN} or less"
