@@ -127,6 +127,8 @@ class GuardedLink:
                     self._answered(Answered(token, TOO_LARGE, None, None, 0))
                     return
                 # A single record is never too large for long: it must not go into quarantine.
+            except ImportError as error:
+                reason = f"umqtt.simple is missing: {error}"
             except (OSError, ValueError) as error:  # Such as a file of authorities that is none.
                 reason = f"no link: {error}"
         self._answered(Unanswered(token, reason, 0))

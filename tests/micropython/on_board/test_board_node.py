@@ -7,13 +7,14 @@ import tidegate_micropython
 from fakes import FakeLink, FakeMachine, FakeNetwork, empty_folder
 from support import raises
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, StorageError
-from tidegate_micropython.node import payload_of
+from tidegate_micropython.node import OPEN_FOLDERS, payload_of
 
 UPLINK = {"type": "http", "url": "http://h", "token": "t" * 16, "batch_age_ms": 0}
 
 
 def node_of(name, link=None, machine=None, network=None, **tables):
-    """Return a node on an existing or a new log."""
+    """Return a node on an existing or a new log, as after a reset."""
+    OPEN_FOLDERS.clear()
     journal = {"folder": name, "sync_interval_ms": 60_000}
     journal.update(tables.pop("journal", {}))
     tree = {"journal": journal}
@@ -307,6 +308,39 @@ def test_a_node_starts_without_the_memory_for_its_log():
     assert node.status()["journal"]["state"] == "failed"
     assert not node.upload(400)  # It holds what it has, and nothing takes it.
     assert payloads(node) == [b"1"]
+
+
+def test_a_folder_is_the_log_of_one_node():
+    folder = empty_folder("twice")
+    node = node_of(folder)
+    node.put("a", 1)
+    for same in (folder, folder + "/", folder.replace("/twice", "/./twice")):
+        with raises(ValueError) as caught:
+            tidegate_micropython.start({"journal": {"folder": same}}, FakeMachine())
+        assert "close it first" in str(caught.error)
+    other = tidegate_micropython.start({"journal": {"folder": empty_folder("other")}})
+    other.close()
+    node.put("a", 2)
+    node.close()
+    again = tidegate_micropython.start({"journal": {"folder": folder}}, FakeMachine())
+    assert payloads(again) == [b"1", b"2"]
+    again.close()
+
+
+def test_without_umqtt_the_line_is_down_and_the_node_goes_on():
+    link = FakeLink()
+    node = node_of(empty_folder("no_umqtt"), link)
+
+    def make(node_identity):
+        raise ImportError("no module named 'umqtt'")
+
+    node.shell.link._make = make
+    node.put("a", 1)
+    assert not node.upload(300)
+    assert "umqtt.simple is missing: no module" in node.status()["link"]["last_error"]
+    node.put("a", 2)
+    assert held(node) == 2
+    node.close()
 
 
 def test_a_link_without_memory_costs_a_try_and_not_the_journal():
