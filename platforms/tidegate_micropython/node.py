@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 QOS = 1  # What a record counts as for who subscribes to it further on.
 OPEN_FOLDERS: "set[str]" = set()  # Two nodes on one log would write over each other's records.
+DEPTH_MAX = 16  # Of a value: the stack of a board has room for some of its calls.
 SLICE_MS = 50  # How soon the loop notices what was queued,
 BUSY_MS = 5  # and an answer that has come.
 
@@ -139,7 +140,9 @@ class Node:
         Call it before `run`.  `read` may be a coroutine function.  When it raises, that is logged
         and counted.
         """
-        check_topic(topic.encode())
+        _topic_of(topic)
+        if not callable(read):
+            raise TypeError("what reads the sensor is no function")
         period_ms = int(seconds * 1000)
         if period_ms < 1:
             raise ValueError("a period is at least a millisecond")
@@ -276,12 +279,9 @@ class Node:
         """Return the message, or raise for what can be none."""
         if self._is_closed:
             raise ValueError("the node is closed")
-        name = topic.encode()
-        check_topic(name)
-        if name.startswith(b"$"):
-            raise ValueError("topics that begin with $ are the receiver's own")
+        name = _topic_of(topic)
         payload = payload_of(value)
-        packed = pack_properties([(key.encode(), one.encode()) for key, one in properties])
+        packed = pack_properties([(_bytes_of(key), _bytes_of(one)) for key, one in properties])
         size_bytes = len(name) + len(payload) + len(packed)
         if size_bytes > RECORD_BYTES_MAX:
             raise ValueError(f"a record of {size_bytes} bytes is over {RECORD_BYTES_MAX}")
@@ -295,8 +295,36 @@ def payload_of(value: "Any") -> bytes:
         return value.encode()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, float) and value - value != 0:
-        raise ValueError(f"{value} is no number in JSON")
-    if value is None or isinstance(value, (bool, int, float, dict, list, tuple)):
-        return json.dumps(value).encode()
-    raise TypeError(f"cannot store a {type(value).__name__}")
+    _check_json(value, DEPTH_MAX)
+    return json.dumps(value).encode()
+
+
+def _check_json(value: "Any", depth: int) -> None:
+    """Refuse what `json.dumps` of a board writes all the same, as what is no JSON."""
+    if isinstance(value, (dict, list, tuple)):
+        if not depth:
+            raise ValueError("is nested too deeply")
+        for one in value:
+            if isinstance(value, dict):
+                _bytes_of(one)
+                one = value[one]
+            _check_json(one, depth - 1)
+    elif isinstance(value, float):
+        if value - value != 0:
+            raise ValueError(f"{value} is no number in JSON")
+    elif value is not None and not isinstance(value, (bool, int, str)):
+        raise TypeError(f"cannot store a {type(value).__name__}")
+
+
+def _bytes_of(text: str) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no str")
+    return text.encode()
+
+
+def _topic_of(topic: str) -> bytes:
+    name = _bytes_of(topic)
+    check_topic(name)
+    if name[:1] == b"$":
+        raise ValueError("topics that begin with $ are the receiver's own")
+    return name

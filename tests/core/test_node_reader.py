@@ -39,7 +39,7 @@ def test_a_url_is_taken_apart():
         True,
     )
     assert settings.username == "u" and settings.password.reveal() == "p@"
-    settings = read_node(http(url="https://hub.example/tide/")).uplink
+    settings = read_node(http(url="https://hub.example/tide/", ca_file="ca.der")).uplink
     assert (settings.port, settings.path, settings.tls) == (443, "/tide", True)
     assert settings.token.reveal() == CANARY
 

@@ -61,6 +61,9 @@ def check_uplink(
         # Who names a certificate believes the line encrypted: better no line than a plain one.
         problem = f"is for TLS, and the url begins with {url.scheme}://"
         raise ValueError("uplink.ca_file", problem, f"write {url.scheme}s://")
+    if is_tls(url) and not ca_file:
+        hint = "name the file of the authority to trust: a board knows none by itself"
+        raise ValueError("uplink.ca_file", "is missing, and the url asks for TLS", hint)
     if type == HTTP:
         if not token:
             raise ValueError("uplink.token", "is missing", "give token")
