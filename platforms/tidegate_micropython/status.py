@@ -4,12 +4,14 @@ Imported when it is asked for.
 """
 
 import gc
+import os
 import time
 
+from tidegate.delivery.line import HELD
 from tidegate.records.clock import wall_of
 from tidegate.version import VERSION
 from tidegate_micropython.clock import EPOCH_S
-from tidegate_micropython.journal import is_fat
+from tidegate_micropython.journal import ASIDE, is_fat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +132,8 @@ def _problems(shell: "Shell") -> "list[str]":
         problems.append(gateway.shut_reason or "the journal is not open yet")
     elif gateway.shut_reason:
         problems.append("no messages are taken: " + gateway.shut_reason)
+    if gateway.line is not None and gateway.line.state == HELD:
+        problems.append("the target refuses this node: " + gateway.line.last_error)
     for lane in gateway.lanes:
         if not lane.balance.holds:
             problems.append(f"the balance of lane {lane.name} does not hold")
@@ -140,6 +144,9 @@ def _warnings(node: "Node") -> "list[str]":
     warnings = []
     if is_fat(node.settings.journal.folder):
         warnings.append("the log lies on FAT, which a power cut may damage as a whole")
+    aside = _set_aside(node.settings.journal.folder)
+    if aside:
+        warnings.append(f"{aside} damaged files of the log were set aside as *{ASIDE}")
     if node.shell.source.refused:
         warnings.append(f"{node.shell.source.refused} messages found the queue full")
     if node.board.reset_cause in ("watchdog", "brown-out"):
@@ -148,3 +155,12 @@ def _warnings(node: "Node") -> "list[str]":
         for reason, count in sorted(lane.balance.dropped.items()):
             warnings.append(f"{count} records of lane {lane.name} were dropped: {reason}")
     return warnings
+
+
+def _set_aside(folder: str) -> int:
+    """Return how many damaged segments lie in the log's folder."""
+    try:
+        names = [entry[0] for entry in os.ilistdir(folder.encode())]
+    except OSError:
+        return 0  # Why there is no log, `_problems` tells.
+    return sum([name.endswith(ASIDE.encode()) for name in names])

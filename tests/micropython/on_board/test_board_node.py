@@ -64,8 +64,21 @@ def test_values_are_bytes_text_or_json():
     for value in (float("nan"), float("inf")):
         with raises(ValueError):
             payload_of(value)
-    with raises(TypeError):
-        payload_of(object())
+    for value in ({"a": [1, float("nan")]}, (float("-inf"),)):
+        with raises(ValueError):
+            payload_of(value)
+    for value in (object(), {1, 2}, [{"a": b"x"}], {"a": print}, {"a": {1}}, {1: 2}, [{None: 1}]):
+        with raises(TypeError):
+            payload_of(value)
+    nested = 1
+    for _ in range(16):
+        nested = [nested]
+    assert json.loads(payload_of({"a": [None, True, 0.5, "x"]})) == {"a": [None, True, 0.5, "x"]}
+    assert payload_of(nested) == b"[" * 16 + b"1" + b"]" * 16
+    nested = [nested]
+    nested[0] = nested  # It has no end.
+    with raises(ValueError):
+        payload_of(nested)
 
 
 def test_what_can_be_no_record_is_refused_and_leaves_nothing():
@@ -76,8 +89,18 @@ def test_what_can_be_no_record_is_refused_and_leaves_nothing():
                 put(topic, 1)
     with raises(ValueError):
         node.put("a", bytes(4097))
-    with raises(ValueError):
-        node.every(0, "a", int)
+    for topic, properties in ((b"a", ()), (7, ()), ("a", [("unit", 1)]), ("a", [(b"unit", "1")])):
+        for put in (node.put, node.put_nowait):
+            with raises(TypeError) as caught:
+                put(topic, 1, properties=properties)
+            assert "is no str" in str(caught.error)
+    for seconds, topic in ((0, "a"), (1, "$a"), (1, "a/#")):
+        with raises(ValueError):
+            node.every(seconds, topic, int)
+    for topic, read in ((b"a", int), ("a", 21.5), ("a", None)):
+        with raises(TypeError):
+            node.every(1, topic, read)
+    assert node.samplers == []
     assert held(node) == 0 and node.status()["sources"][0]["waiting"] == 0
     node.close()
     with raises(ValueError):
@@ -292,6 +315,23 @@ def test_the_status_has_the_names_of_a_gateways():
     assert status["backlog"]["records"] == 1 and status["backlog"]["oldest_age_s"] < 5
     assert status["board"]["reset_cause"] == "power on"
     json.dumps(status)
+
+
+def test_the_health_names_a_target_that_refuses_and_what_was_set_aside():
+    folder, link = empty_folder("refused"), FakeLink()
+    node = node_of(folder, link)
+    assert node.status()["health"] == {"problems": [], "warnings": []}
+    link.hub.query = lambda stream, at: (401, {"error": "refused", "detail": "no such token"})
+    node.put("a", 1)
+    assert not node.upload(300)
+    with open(folder + "/00000009.bad", "w") as file:
+        file.write("x")
+    status = node.status()
+    assert status["link"]["state"] == "held"
+    [problem], [warning] = status["health"]["problems"], status["health"]["warnings"]
+    assert problem == "the target refuses this node: " + status["link"]["last_error"]
+    assert warning == "1 damaged files of the log were set aside as *.bad"
+    node.close()
 
 
 def test_a_node_starts_without_the_memory_for_its_log():
