@@ -40,7 +40,7 @@ PUBLIC = {
     f"{PLATFORM}.sampler.*",
 }
 # What a node loads in passing, or never together with its uplink over MQTT.
-NOT_RUNNING = {"config", "http_link", "plain_link", "cycle", "status"}
+NOT_RUNNING = {"config", "http_link", "plain_link", "cycle", "status", "reasons"}
 # Without asserts, which guard against our own bugs (1 % of the bytes), and without the numbers of
 # lines (7 %): a traceback names file and function.
 OPTIMISATION = 3

@@ -33,10 +33,7 @@ def make_node(settings: "NodeSettings", machine: "Any", network: "Any", make: "A
     Raises `ValueError` where a node of this program has that folder.
     """
     if place_of(settings.journal.folder) in OPEN_FOLDERS:
-        raise ValueError(
-            f"{settings.journal.folder} is the log of a node that runs: close it first, "
-            "or reset the board"
-        )
+        raise ValueError(f"{settings.journal.folder}: a node has it open, close it first")
     observer = LogObserver()
     chance = Chance(int.from_bytes(os.urandom(8), "little"))
     board = Board(settings.board, machine)

@@ -64,7 +64,9 @@ class HttpLink:
         except (OSError, ValueError, MemoryError) as error:
             self._peer.failed()
             self._hang_up()
-            self._calls.fail_all(f"{self._peer.host}: {error!r}")
+            from tidegate_micropython.reasons import words_of
+
+            self._calls.fail_all(f"{self._peer.host}: {words_of(error)}")
 
     def _step(self, now_ms):
         if self._line is None:

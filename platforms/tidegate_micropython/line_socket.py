@@ -45,7 +45,7 @@ def _context(ca_file):
     try:
         import ssl  # Several KB of memory on some boards.
     except ImportError:
-        raise OSError("this board has no ssl, which TLS needs")
+        raise OSError("this board has no ssl")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED
     try:

@@ -66,14 +66,16 @@ class MqttConnection:
                 self._take_in()
                 self._keep_alive(now_ms)
         except MQTTException as error:
-            return self._refused(error.args[0])
+            return self._refused(error)
         except (OSError, AssertionError, IndexError, MemoryError) as error:
             # The middle two are umqtt's words for a peer that is no broker.
             if self.state in (CLOSED, DIALING):
                 self._peer.failed()
             was = self.state
             self.close()
-            return f"{self._peer.host}: {was}: {error!r}", 0
+            from tidegate_micropython.reasons import words_of
+
+            return f"{self._peer.host}: {was}: {words_of(error)}", 0
         return None
 
     def _greet(self, now_ms):
@@ -86,12 +88,13 @@ class MqttConnection:
         self._client.connect()
         self.state = GREETING
 
-    def _refused(self, code):
-        is_greeted = self.state == GREETING
+    def _refused(self, error):
+        from tidegate_micropython.reasons import REFUSALS, words_of
+
+        status = 403 if self.state == GREETING else 401
         self.close()
-        if is_greeted:
-            return f"the broker refuses the subscription with {code}", 403
-        return f"the broker refuses the connection with {code}", 0 if code == _UNAVAILABLE else 401
+        reason = "the broker refuses us: " + words_of(error, REFUSALS)
+        return reason, 0 if error.args[0] == _UNAVAILABLE else status
 
     def _take_in(self):
         for _ in range(PACKETS_MAX):

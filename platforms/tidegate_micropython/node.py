@@ -142,7 +142,7 @@ class Node:
         """
         _topic_of(topic)
         if not callable(read):
-            raise TypeError("what reads the sensor is no function")
+            raise TypeError("read is no function")
         period_ms = int(seconds * 1000)
         if period_ms < 1:
             raise ValueError("a period is at least a millisecond")

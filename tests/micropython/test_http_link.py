@@ -199,6 +199,7 @@ def test_nothing_counts_as_sent_where_nobody_listens():
         link.send(1, 1, 5)
         [(_, status, reason, _, sent_bytes)] = link.run(10)
     assert (status, sent_bytes) == (None, 0), reason
+    assert "nothing listens there (111)" in reason
 
 
 def test_a_closed_link_has_answered_everything_once():

@@ -26,11 +26,11 @@ def check_journal(folder: str, limit_bytes: int, segment_bytes: int) -> None:
     """Refuse a folder that is no place for a log, and segments too large to keep to the limit."""
     parts = [part for part in folder.split("/") if part not in ("", ".")]
     if not folder:
-        raise ValueError("journal.folder", "is empty", "leave it out, or write tidegate-log")
+        raise ValueError("journal.folder", "is empty", "write tidegate-log")
     if parts and parts[0] in PACKAGES:
         # The board's working folder comes first where it looks for modules.
-        problem = f"begins with {parts[0]}, which would hide the package from the next start"
-        raise ValueError("journal.folder", problem, "write tidegate-log, or another name")
+        problem = f"begins with {parts[0]}, which would hide the package"
+        raise ValueError("journal.folder", problem, "write tidegate-log")
     if limit_bytes < SEGMENTS_MIN * segment_bytes:
         problem = f"{segment_bytes} is more than a quarter of limit_bytes"
         hint = f"write {limit_bytes // SEGMENTS_MIN} or less"
@@ -62,7 +62,7 @@ def check_uplink(
         problem = f"is for TLS, and the url begins with {url.scheme}://"
         raise ValueError("uplink.ca_file", problem, f"write {url.scheme}s://")
     if is_tls(url) and not ca_file:
-        hint = "name the file of the authority to trust: a board knows none by itself"
+        hint = "name the authority's file: a board knows none"
         raise ValueError("uplink.ca_file", "is missing, and the url asks for TLS", hint)
     if type == HTTP:
         if not token:
