@@ -1,9 +1,10 @@
 """A whole node on MicroPython: `micropython node_program.py CONFIG COUNT`.
 
+CONFIG is a file: the unix port dies of an argument of 256 bytes.
+
 Puts COUNT records, prints 'stored', and uploads until nothing is held; prints 'delivered' then.
 """
 
-import json
 import sys
 import time
 
@@ -13,7 +14,7 @@ UPLOAD_MS = 40_000
 
 
 def main(config, count):
-    node = tidegate_micropython.start(json.loads(config))
+    node = tidegate_micropython.start(config)
     for number in range(count):
         node.put("site/7", number)
     print("stored")

@@ -25,8 +25,10 @@ class Node:
     def __init__(self, folder, **uplink):
         uplink = {"timeout_s": 1, "batch_records": 20, "retry_max_s": 1, **uplink}
         config = {"journal": {"folder": str(folder / "log")}, "uplink": uplink}
+        path = folder / "config.json"
+        path.write_text(json.dumps(config))
         self._process = subprocess.Popen(
-            command(PROGRAM, json.dumps(config), COUNT),
+            command(PROGRAM, path, COUNT),
             env=environment(folder),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
