@@ -13,8 +13,6 @@ there is room.
 
 import os
 
-import vfs
-
 from tidegate.errors import STORAGE_FULL, STORAGE_IO, STORAGE_READONLY, StorageError
 
 SUFFIX, ASIDE = ".tgs", ".bad"
@@ -216,6 +214,8 @@ def place_of(folder: str) -> str:
 
 def is_fat(folder: str) -> bool:
     """Tell whether the folder is known to lie on FAT, which promises less."""
+    import vfs  # The simulation runs this file on CPython, which has none.
+
     try:
         mounts = vfs.mount()
     except TypeError:  # MicroPython 1.24 does not list them.

@@ -214,7 +214,7 @@ class Life:
             self._wake_ms = None
             self._turn()
 
-    def _open_medium(self) -> FlashMedium:
+    def _open_medium(self, _ballast_bytes: int) -> FlashMedium:
         self.medium = FlashMedium(self.world, self, self.board.flash, self.plan)
         return self.medium
 
