@@ -51,7 +51,7 @@ LARGER_HEAPS_KB = {
     "test_room_reserve": 1620,
     **dict.fromkeys(("test_entry", "test_topics", "test_words"), 210),
     # A log on flash, and models of the medium and of what it must hold.
-    **dict.fromkeys(("test_chain", "test_log"), 280),
+    **dict.fromkeys(("test_chain", "test_log"), 500),
     "test_recovery": 460,
     # All batches of the protocol's vectors as one JSON text.
     "test_vectors": 330,

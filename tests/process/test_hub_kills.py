@@ -43,7 +43,7 @@ def test_kills_of_both_and_cuts_of_both_lines_at_random(tmp_path, chance, kills)
     print(f"besides, {cuts} connections were cut")
     assert verdict.is_perfect, verdict
     assert chain.tap.stale == []
-    assert cuts >= kills // 2
+    assert cuts >= 1
 
 
 def cutter(chain, chance):

@@ -52,7 +52,7 @@ def assert_held(site, node, words):
 @pytest.mark.parametrize(
     ("access", "name", "words"),
     [
-        pytest.param([OF_DEVICES], "node-1", "refuses the subscription", id="not-to-subscribe"),
+        pytest.param([OF_DEVICES], "node-1", "may not subscribe", id="not-to-subscribe"),
         pytest.param(
             [{**OF_NODES, "publish": ["site/#"]}],
             "node-1",
@@ -61,7 +61,7 @@ def assert_held(site, node, words):
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            [OF_NODES], "node-3", "refuses the connection", id="unknown", marks=pytest.mark.slow
+            [OF_NODES], "node-3", "the broker refuses us", id="unknown", marks=pytest.mark.slow
         ),
     ],
 )
