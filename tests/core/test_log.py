@@ -173,16 +173,6 @@ def test_the_budget_and_boots_outlive_their_segment():
     assert state.boots == [BOOT]
 
 
-def test_boots_alone_do_not_fill_the_flash():
-    flash = ModelFlash()
-    for number in range(1, 200):
-        log = open_on(flash.open(), boots_max=4)
-        log.append([Booted(Boot(number, f"{number:016x}", 0, 0))])
-        log.sync()
-        log.close()
-    assert len(flash.synced) <= 4  # Two lanes, and in each one that is full and one that is not.
-
-
 def test_reading_an_unknown_lane_is_our_own_bug():
     log = open_on(ModelFlash().open())
     with raises(ValueError):
