@@ -17,12 +17,11 @@ pytest.register_assert_rewrite(
 
 from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line above.
 from contracts.journal_contract_notes import NOTE_CONTRACT  # noqa: E402
-from contracts.journal_steps import ALL  # noqa: E402
+from contracts.journal_steps import expect_the_same_lane  # noqa: E402
 from fakes.journal_script import (  # noqa: E402
     Script,
     admitted,
     comparable,
-    comparable_span,
     lane_of,
     make_records,
 )
@@ -104,19 +103,6 @@ def test_any_history_gives_the_same_state_as_the_model(seed, sizes):
         assert comparable(bench.journal.recover()) == comparable(model.recover())
         for lane in LANES:
             expect_the_same_lane(random, bench.journal, model, lane)
-    assert (bench.journal.damaged > 0) <= (bench.flash is not None)
-
-
-def expect_the_same_lane(random, journal, model, lane):
-    last = lane_of(model.recover(), lane).last
-    first = random.randint(1, last + 1)
-    limits = random.choice(
-        ((ALL, ALL), (random.randint(1, 9), ALL), (ALL, random.randint(1, 9999)))
-    )
-    mine = journal.read(lane, first, *limits)
-    assert comparable_span(mine) == comparable_span(model.read(lane, first, *limits))
-    for seq in {0, first - 1, first, mine.last, last}:
-        assert journal.hash_at(lane, seq) == model.hash_at(lane, seq), (lane, seq)
 
 
 class CountingMedium(ModelMedium):

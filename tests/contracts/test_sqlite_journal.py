@@ -13,8 +13,8 @@ pytest.register_assert_rewrite(
 )
 
 from contracts.journal_contract import CONTRACT  # noqa: E402 - after the line above.
-from contracts.journal_steps import ALL  # noqa: E402
-from fakes.journal_script import Script, comparable, comparable_span, lane_of  # noqa: E402
+from contracts.journal_steps import ALL, expect_the_same_lane  # noqa: E402
+from fakes.journal_script import Script, comparable, lane_of  # noqa: E402
 from fakes.model_journal import ModelDisk  # noqa: E402
 from tidegate_linux.journal.fresh import BYTES_MAX  # noqa: E402
 from tidegate_linux.journal.sqlite import open_journal  # noqa: E402
@@ -101,15 +101,3 @@ def test_any_history_gives_the_same_state_as_the_model(seed, bench):
     for audit in bench.journal.audit():
         state = lane_of(bench.journal.recover(), audit.lane)
         assert audit[1:] == (state.held_records, state.held_bytes, 0)
-
-
-def expect_the_same_lane(random, journal, model, lane):
-    last = lane_of(model.recover(), lane).last
-    first = random.randint(1, last + 1)
-    limits = random.choice(
-        ((ALL, ALL), (random.randint(1, 9), ALL), (ALL, random.randint(1, 9999)))
-    )
-    mine = journal.read(lane, first, *limits)
-    assert comparable_span(mine) == comparable_span(model.read(lane, first, *limits))
-    for seq in {0, first - 1, first, mine.last, last}:
-        assert journal.hash_at(lane, seq) == model.hash_at(lane, seq), (lane, seq)

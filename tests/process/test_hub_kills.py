@@ -35,6 +35,9 @@ def test_kills_of_both_and_cuts_of_both_lines_at_random(tmp_path, chance, kills)
             for _ in range(kills // 2):
                 chain.pause(chance.uniform(0, 1))
                 chain.kill_both(chance.sample(["gateway", "hub"], 2))
+            for _ in range(100):  # Few kills are over before chance has cut often enough.
+                if chain.broker_line.cuts + chain.hub_line.cuts < kills // 2:
+                    chain.pause(0.1)
         verdict = chain.settle()
         assert traces(chain.hub.log()) == []
         assert traces(chain.gateway.log()) == []
@@ -43,7 +46,7 @@ def test_kills_of_both_and_cuts_of_both_lines_at_random(tmp_path, chance, kills)
     print(f"besides, {cuts} connections were cut")
     assert verdict.is_perfect, verdict
     assert chain.tap.stale == []
-    assert cuts >= 1
+    assert cuts >= kills // 2
 
 
 def cutter(chain, chance):
