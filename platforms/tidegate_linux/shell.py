@@ -28,6 +28,7 @@ from tidegate.delivery.chance import Chance
 from tidegate.engine import Engine
 from tidegate.gateway import lane_names
 from tidegate.version import VERSION
+from tidegate_linux.attendants import attendants
 from tidegate_linux.clock import boot_identity, now_ms, read_clock
 from tidegate_linux.endpoint.source import EndpointSource
 from tidegate_linux.http.link import HttpLink
@@ -90,6 +91,7 @@ class Shell:
         self._survey = Survey(
             settings, advice, gateway, sources, self._inbox, self._times, now_ms()
         )
+        self._attendants = attendants(settings)
         self._snapshot: Snapshot | None = None
         self._oldest: list[Record] = []
         self._oldest_due_ms = 0
@@ -162,6 +164,7 @@ class Shell:
             self._step([], now_ms(), with_clock=True)
             clock_due_ms = now_ms() + CLOCK_MS
             snapshot_ms = now_ms()
+            self._survey_now(snapshot_ms)
             while not self._inbox.stopped:
                 at_ms = now_ms()
                 due_ms = self._engine.deadline_ms(at_ms)
@@ -175,11 +178,17 @@ class Shell:
                 if at_ms >= snapshot_ms + SNAPSHOT_MS:
                     snapshot_ms = at_ms
                     self._survey_now(at_ms)
+            for attendant in self._attendants:
+                attendant.stopping()
             # What came in before the stop; whatever comes now is thrown away, and comes again.
             self._engine.step(self._inbox.take_all(0), now_ms())
         finally:
             self._inbox.stop()
-            self._engine.close()
+            try:
+                self._engine.close()
+            finally:
+                for attendant in self._attendants:
+                    attendant.close()
 
     def _step(self, events: "list[Event]", at_ms: int, with_clock: bool) -> None:
         if with_clock:
@@ -195,6 +204,8 @@ class Shell:
             self._oldest_due_ms = at_ms + OLDEST_MS
             self._oldest = self._engine.oldest_held(at_ms)
         self._snapshot = self._survey.take(at_ms, self._oldest)
+        for attendant in self._attendants:
+            attendant.attend(self._snapshot)
 
 
 def node_receiver(settings: GatewaySettings, observer: LogObserver) -> NodeReceiver:

@@ -1,0 +1,30 @@
+"""What attends a gateway's process: a supervisor that must hear of progress, a board with its LEDs.
+
+An attendant is called by the engine's thread, which owns the journal: with every snapshot, so at
+least once a second, and not at all while a commit or anything else in the engine is stuck.  That
+is what makes it fit to feed a watchdog.
+"""
+
+from typing import Protocol
+
+from tidegate.config.settings import GatewaySettings
+from tidegate_linux.status.survey import Snapshot
+
+
+class Attendant(Protocol):
+    """Looks after the process from outside of the core; it never waits and never raises."""
+
+    def attend(self, snapshot: Snapshot) -> None:
+        """Take note of how the gateway is, between two of the engine's steps."""
+
+    def stopping(self) -> None:
+        """Take note that nothing more is taken in: the last commit follows."""
+
+    def close(self) -> None:
+        """Give back what is held; the journal is closed, or the engine has failed."""
+
+
+def attendants(settings: GatewaySettings) -> list[Attendant]:
+    """Return whom this process, on this machine and with these settings, is attended by."""
+    del settings
+    return []
