@@ -12,6 +12,8 @@ from typing import NoReturn
 
 import click
 
+from tidegate_linux.host_cli import HOST_COMMANDS
+
 CONFIG_VARIABLE = "TIDEGATE_CONFIG"
 CONFIG_DEFAULT = Path("/etc/tidegate/gateway.toml")
 
@@ -213,6 +215,10 @@ def version() -> None:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     sqlite = f"SQLite {apsw.sqlite_lib_version()} (apsw {apsw.apsw_version()})"
     click.echo(f"tidegate {VERSION}, {python}, {sqlite}, {platform.system()} {platform.machine()}")
+
+
+for _command in HOST_COMMANDS:
+    commands.add_command(_command)
 
 
 def main() -> NoReturn:

@@ -1,0 +1,55 @@
+"""Where Tidegate lies on a host without packages, for `tidegate install` and `tidegate update`.
+
+    /usr/local/lib/tidegate/     root's; the user of the service cannot write here
+        versions/tidegate-1.2.0-linux-glibc236-amd64     programs, one file each
+        current -> versions/…    what the service starts
+        previous -> versions/…   what it started before the last update
+        trial                    there while `current` has not proved itself
+        select                   run as root before every start: puts `previous` back if need be
+    /usr/local/bin/tidegate -> ../lib/tidegate/current
+    /etc/tidegate/gateway.toml   root's, read by the service's group
+    /var/lib/tidegate            the service's own
+
+Both links are relative, so that the tree means the same below the folder of an image.
+"""
+
+from pathlib import Path
+
+USER = "tidegate"
+DATA = "/var/lib/tidegate"
+FOLDER_MODE = 0o755
+PROGRAM_MODE = 0o755
+TEXT_MODE = 0o644
+# Tokens lie here: nobody's business but root's and the gateway's.
+CONFIG_FOLDER_MODE = 0o750
+CONFIG_MODE = 0o640
+DATA_MODE = 0o700
+
+
+class Layout:
+    """The paths below the root of this host, or of an image that is being made."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+        self.home = root / "usr/local/lib/tidegate"
+        self.versions = self.home / "versions"
+        self.current = self.home / "current"
+        self.previous = self.home / "previous"
+        self.trial = self.home / "trial"
+        self.select = self.home / "select"
+        self.command = root / "usr/local/bin/tidegate"
+        self.config_folder = root / "etc/tidegate"
+        self.config = self.config_folder / "gateway.toml"
+        self.data = root / DATA.lstrip("/")
+        self.unit = root / "etc/systemd/system/tidegate.service"
+        # The Debian package's program: where it is, neither install nor update has any business.
+        self.package = root / "usr/lib/tidegate/tidegate"
+
+    @property
+    def is_host(self) -> bool:
+        """Tell whether this is the running host, where services start and stop."""
+        return self.root.resolve() == Path("/")
+
+    def version(self, name: str) -> Path:
+        """Return where the program called `name` lies."""
+        return self.versions / name
