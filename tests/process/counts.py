@@ -3,8 +3,10 @@
     @sized(kills=(4, 200))
     def test_...(kills):
 
-runs once with 4, and once with 200 marked slow.  `spread` shares the larger number out to several
-instances, which run at the same time if the tests do.
+runs once with 4, and once with many marked slow: with all 200 where the environment has
+TIDEGATE_TRIALS=all, and else with half of them, which is what fits into the time of `make slow`.
+`spread` shares the larger number out to several instances, which run at the same time if the tests
+do.
 """
 
 import os
@@ -12,6 +14,8 @@ import random
 
 import pytest
 
+SHARE = 1 if os.environ.get("TIDEGATE_TRIALS") == "all" else 2
+TRIALS = ("kills", "cuts", "stops", "replies")
 SEED = int(os.environ.get("TIDEGATE_SEED", "0")) or random.SystemRandom().randrange(2**32)
 
 
@@ -19,7 +23,7 @@ def sized(**sizes: tuple[int, int]) -> pytest.MarkDecorator:
     """Run a test with the first size of each pair, and with the second one when there is time."""
     names = list(sizes)
     small = [sizes[name][0] for name in names]
-    large = [sizes[name][1] for name in names]
+    large = [sizes[name][1] // (SHARE if name in TRIALS else 1) for name in names]
     return pytest.mark.parametrize(
         names,
         [pytest.param(*small, id="quick"), pytest.param(*large, id="full", marks=pytest.mark.slow)],
@@ -30,7 +34,7 @@ def spread(name: str, small: int, large: int, instances: int) -> pytest.MarkDeco
     """Run a test once with `small`, and `instances` times with its part of `large` each."""
     assert large % instances == 0
     full = [
-        pytest.param(large // instances, id=f"full-{number}", marks=pytest.mark.slow)
+        pytest.param(large // instances // SHARE, id=f"full-{number}", marks=pytest.mark.slow)
         for number in range(1, instances + 1)
     ]
     return pytest.mark.parametrize(name, [pytest.param(small, id="quick"), *full])

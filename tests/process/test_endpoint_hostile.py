@@ -26,11 +26,11 @@ MEMORY_BYTES = 128 * 1024 * 1024
 MEMORY_GROUP = Path("/sys/fs/cgroup/memory")
 READY_S = 120.0
 VICTIM_PER_S = 200
-VICTIM_S = 5
+VICTIM_S = 3
 ROUNDS = 4
-# A p99 below this is good whatever it was before: on two cores that attacker, gateway and victim
-# share, being scheduled takes that long.
-FLOOR_MS = 20.0
+# A p99 below this is good whatever it was before: attacker, gateway and victim share two cores and
+# a disk, and behind what `hoard` has written there a commit takes that long.
+FLOOR_MS = 50.0
 IDLE_BYTES_MAX = 12_000  # What an idle connection may cost.
 
 
