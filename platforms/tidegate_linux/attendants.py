@@ -5,10 +5,12 @@ least once a second, and not at all while a commit or anything else in the engin
 is what makes it fit to feed a watchdog.
 """
 
+import os
 from typing import Protocol
 
 from tidegate.config.settings import GatewaySettings
 from tidegate_linux.status.survey import Snapshot
+from tidegate_linux.supervisor import supervisor
 
 
 class Attendant(Protocol):
@@ -26,5 +28,5 @@ class Attendant(Protocol):
 
 def attendants(settings: GatewaySettings) -> list[Attendant]:
     """Return whom this process, on this machine and with these settings, is attended by."""
-    del settings
-    return []
+    attending: list[Attendant | None] = [supervisor(os.environ, settings)]
+    return [attendant for attendant in attending if attendant is not None]

@@ -6,6 +6,7 @@ is imported when it runs, so that `tidegate version` is quick and one broken lib
 other commands whole.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -69,11 +70,12 @@ def hub(config: Path) -> None:
     from tidegate_hub.serve import run_hub
     from tidegate_linux.config import load_hub
     from tidegate_linux.log import HUB_LOG, set_up_log, warn
+    from tidegate_linux.supervisor import hub_announcer
 
     settings, advice = load_hub(config)
     set_up_log(HUB_LOG)
     warn(advice)
-    run_hub(settings)
+    run_hub(settings, hub_announcer(os.environ))
 
 
 @commands.command(short_help="Show the whole chain on this machine, faults included.")
