@@ -5,9 +5,10 @@ secret is in it.  Leaves the keys themselves to the core's `settings`, and every
 connection to `tidegate check`.
 
 A relative path in the file begins at the file's own folder, so that a gateway means the same files
-whoever starts it wherever.  The hub's `sqlite:///hub.db` is the exception: it is an SQLAlchemy URL
-and means what SQLAlchemy says, and the folder of a configuration is often one that a hub must not
-write to.
+whoever starts it wherever.  One that begins with $CREDENTIALS_DIRECTORY begins at the folder of the
+secrets that systemd gives a service (LoadCredential= in the unit).  The hub's `sqlite:///hub.db` is
+the exception: it is an SQLAlchemy URL and means what SQLAlchemy says, and the folder of a
+configuration is often one that a hub must not write to.
 """
 
 import os
@@ -44,6 +45,7 @@ from tidegate_linux.nodes.tokens import TokensError, load_tokens
 # Below this the commit of a burst, its log and the ballast take more than the records do.
 LIMIT_BYTES_MIN = 16_000_000
 CONFIG_BYTES_MAX = 1 << 20  # A hundred times the sample; more is some other file.
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
 class ConfigError(Exception):
@@ -301,6 +303,8 @@ def _bytes_of(path: Path, key: str) -> bytes:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         hint = "check the path, which begins at this file's folder, and the rights"
+        if f"/${CREDENTIALS}/" in str(path):
+            hint = "systemd sets that variable for its services; elsewhere name the file itself"
         raise SettingsError(key, f"{path} cannot be read: {reason}", hint) from None
 
 
@@ -312,6 +316,14 @@ def _anchor(table: Table, tree: object, folder: Path) -> None:
         for key in variant_of(table, each).keys:
             value = each.get(key.name)
             if key.kind == PATH and isinstance(value, str) and value:
-                each[key.name] = str(folder / value)
+                each[key.name] = str(folder / _among_credentials(value))
         for inner in table.tables:
             _anchor(inner, each.get(inner.name), folder)
+
+
+def _among_credentials(path: str) -> str:
+    """Return the path with the folder of credentials in it, if it begins there and there is one."""
+    variable, slash, rest = path.partition("/")
+    if variable == f"${CREDENTIALS}" and CREDENTIALS in os.environ:
+        return os.environ[CREDENTIALS] + slash + rest
+    return path

@@ -33,6 +33,25 @@ def test_a_mark_at_the_beginning_and_windows_line_ends_do_no_harm(write):
     assert settings.sources[0].topics == ("site/#",)
 
 
+def test_a_path_may_begin_at_the_credentials_of_a_service(write, tmp_path, monkeypatch):
+    (tmp_path / "given").mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "given"))
+    write(CANARY, "given/tidegate.token")
+    key = 'token_file = "$CREDENTIALS_DIRECTORY/tidegate.token"\n'
+    settings, _ = load_gateway(write(SOURCE + UPLINK + key))
+    assert settings.uplink.token.reveal() == CANARY
+    settings, _ = load_hub(write("[hub]\n" + NODE + key))
+    assert settings.nodes[0].token.reveal() == CANARY
+
+
+def test_without_credentials_the_hint_says_who_gives_them(write, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    key = 'token_file = "$CREDENTIALS_DIRECTORY/tidegate.token"\n'
+    what, hint = refusal(load_gateway, write(SOURCE + UPLINK + key))
+    assert "$CREDENTIALS_DIRECTORY/tidegate.token cannot be read" in what
+    assert "systemd sets that variable" in hint
+
+
 def test_relative_paths_begin_at_the_file(write, tmp_path, monkeypatch):
     write("ca", "ca.pem")
     (tmp_path / "elsewhere").mkdir()
