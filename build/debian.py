@@ -1,12 +1,14 @@
-"""Trees of Debian for another kind of machine, made by mmdebstrap and kept in a cache.
+"""Trees of Debian for any kind of machine: `extracted(arch, packages)`, kept in a cache.
 
-`root_archive` is a root to work in, all installed; `extracted` holds what packages bring and
-nothing was run in, such as a kernel with its modules and a static busybox.  Both are named by what
-is in them, so a changed list makes another one, and are made anew when they are `DAYS_MAX` old:
-Debian has mended something since.  Without a network the old one still does.
+A tree holds the files that packages bring, and those they depend on, as mmdebstrap unpacks them;
+nothing in it was run or configured.  So it takes seconds for a foreign architecture too, and it
+does for a kernel with its modules, and for a root in which one program and its tools run: no users,
+no services, no apt.  Trees are named by what is in them, so a changed list makes another one, and
+are made anew when they are `DAYS_MAX` old: Debian has mended something since.  Without a network
+the old one still does.
 
-The cache lies outside of the checkout, in `~/.cache/tidegate` (or below `XDG_CACHE_HOME`): it costs
-minutes and half a gigabyte, is the same for every checkout, and `make clean` must not take it.
+The cache lies outside of the checkout, in `~/.cache/tidegate` (or below `XDG_CACHE_HOME`): it is
+half a gigabyte from the network, the same for every checkout, and `make clean` must not take it.
 """
 
 import contextlib
@@ -36,23 +38,11 @@ class DebianError(Exception):
     """Report why there is no such tree here, in one line."""
 
 
-def root_archive(arch: str, packages: "list[str]") -> Path:
-    """Return the tar of a root that has apt and these packages, made if it is not in the cache."""
-    if arch != host_arch():
-        allow_foreign(arch)
-    return cached(f"root-{arch}", ".tar", ["--variant=apt"], arch, packages)
-
-
 def extracted(arch: str, packages: "list[str]") -> Path:
-    """Return a folder with the files of packages and of what they depend on, nothing configured."""
-    return cached(f"tree-{arch}", "", ["--variant=extract"], arch, packages)
-
-
-def cached(name: str, suffix: str, options: "list[str]", arch: str, packages: "list[str]") -> Path:
-    """Return a tree of the cache by what is in it; make it if it is missing or old."""
-    recipe = json.dumps([SUITE, options, arch, sorted(packages)])
+    """Return the folder with such a tree; make it if it is missing or old."""
+    recipe = json.dumps([SUITE, arch, sorted(packages)])
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
-    path = CACHE / f"{name}-{SUITE}-{digest}{suffix}"
+    path = CACHE / f"tree-{arch}-{SUITE}-{digest}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with locked(CACHE / f"{path.name}.lock"):
         if path.exists() and time.time() - path.stat().st_mtime < DAYS_MAX * DAY_S:
@@ -61,7 +51,7 @@ def cached(name: str, suffix: str, options: "list[str]", arch: str, packages: "l
         fresh = CACHE / f"new-{path.name}"
         remove(fresh)
         try:
-            mmdebstrap([*options, f"--arch={arch}", f"--include={','.join(packages)}"], fresh)
+            mmdebstrap(["--variant=extract", f"--arch={arch}"], packages, fresh)
         except DebianError as error:
             remove(fresh)
             if not path.exists():
@@ -71,20 +61,19 @@ def cached(name: str, suffix: str, options: "list[str]", arch: str, packages: "l
         remove(path)
         fresh.rename(path)
         # A folder has the time that mmdebstrap gave it, which is no time of ours.
-        os.utime(path)
+        subprocess.run([*as_root(), "touch", str(path)], check=True)
     return path
 
 
-def mmdebstrap(options: "list[str]", out: Path) -> None:
+def mmdebstrap(options: "list[str]", packages: "list[str]", out: Path) -> None:
     """Run mmdebstrap as root; raise with the end of what it said if it fails."""
     if shutil.which("mmdebstrap") is None:
         raise DebianError("mmdebstrap is not installed: apt-get install mmdebstrap arch-test")
-    command = [*as_root(), "mmdebstrap", *options, SUITE, str(out)]
+    include = f"--include={','.join(packages)}"
+    command = [*as_root(), "mmdebstrap", *options, include, SUITE, str(out)]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if result.returncode:
         raise DebianError(f"mmdebstrap failed: {result.stderr[-2000:]}")
-    owner = f"{os.geteuid()}:{os.getegid()}"
-    subprocess.run([*as_root(), "chown", owner, str(out)], check=True)
 
 
 def allow_foreign(arch: str) -> None:

@@ -1,0 +1,132 @@
+"""Freeze the program for arm64 on a machine of another kind: `build/arm64_root.py [--out dist]`.
+
+Called by build/binary.py, which does the same natively where the machine is arm64.  Debian's own
+Python for arm64 does the work, in a root whose programs run through qemu-user.  Emulation is slow,
+so it does only what must be done there: libraries come from wheels that are unpacked outside, and
+the bundle for boards and the name of the commit from outside too.  In the root there is no network.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import binary
+import debian
+
+from micropython import BuildError
+
+ROOT = Path(__file__).resolve().parent.parent
+ARCH = "arm64"
+# Python and the shared library of it that PyInstaller takes along; what it calls: strip, objdump,
+# ldd (which bash runs) and ldconfig; and env and sh, with which it is called.
+PACKAGES = ["python3", "libpython3.11", "binutils", "bash", "libc-bin", "coreutils", "dash"]
+PYTHON = "3.11"
+# The oldest of these that a library has is taken; none is above the glibc of the root.
+PLATFORMS = [f"manylinux{name}_aarch64" for name in ("2014", "_2_17", "_2_27", "_2_28", "_2_31")]
+EXTRAS = ["build", "deploy"]
+CONSTRAINTS = ROOT / "packaging" / "pyinstaller" / "constraints.txt"
+# Where things lie in the root, whatever they are called outside.
+SOURCES, LIBRARIES, OUT = "/src", "/libraries", "/out"
+
+
+def main(arguments: list[str]) -> int:
+    """Build for the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description="Freeze the program for arm64, in a root of it.")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist")
+    out = parser.parse_args(arguments).out.resolve()
+    try:
+        freeze(out)
+    except (debian.DebianError, BuildError) as error:
+        print(f"arm64_root: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def freeze(out: Path) -> None:
+    """Make the root, give it libraries, sources and a bundle, and have it build into `out`."""
+    source = binary.source_of(None)
+    work = out / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    with debian.locked(work / "root-arm64.lock"):
+        root = debian.extracted(ARCH, PACKAGES)
+        debian.allow_foreign(ARCH)
+        libraries = libraries_for(work / "libraries-arm64")
+        bundle = work / "micropython-arm64"
+        run([sys.executable, str(ROOT / "build" / "micropython.py"), "--out", str(bundle)])
+        command = ["python3", f"{SOURCES}/build/binary.py", "--here", "--arch", ARCH]
+        command += ["--out", OUT, "--commit", source.commit]
+        command += ["--bundle", f"{OUT}/{bundle.relative_to(out)}"]
+        environment = {"PYTHONPATH": LIBRARIES, "SOURCE_DATE_EPOCH": str(source.time_s)}
+        in_root(root, {SOURCES: ROOT, LIBRARIES: libraries, OUT: out}, environment, command)
+        # What root has made is for whoever asked for it.
+        made = [work / f"binary-{ARCH}", *out.glob(f"*-{ARCH}*")]
+        run([*debian.as_root(), "chown", "-R", f"{os.getuid()}:{os.getgid()}", *map(str, made)])
+
+
+def libraries_for(folder: Path) -> Path:
+    """Put the libraries for arm64 into a folder, from wheels: nothing is run, nothing compiled."""
+    wanted = requirements()
+    stamp = folder.with_name(f"{folder.name}.stamp")
+    constraints = CONSTRAINTS.read_text() if CONSTRAINTS.exists() else ""
+    identity = hashlib.sha256("\n".join([*wanted, constraints, *PLATFORMS]).encode()).hexdigest()
+    if folder.exists() and stamp.exists() and stamp.read_text() == identity:
+        return folder
+    if folder.exists():
+        shutil.rmtree(folder)
+    stamp.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    command += ["--target", str(folder), "--no-compile", "--only-binary=:all:"]
+    command += ["--implementation", "cp", "--python-version", PYTHON]
+    command += [word for platform in PLATFORMS for word in ("--platform", platform)]
+    if constraints:
+        command += ["--constraint", str(CONSTRAINTS)]
+    run([*command, *wanted])
+    stamp.write_text(identity)
+    return folder
+
+
+def requirements() -> list[str]:
+    """Return what the project and the extras for a build ask for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *(one for extra in EXTRAS for one in extras[extra])]
+
+
+def in_root(
+    root: Path, folders: "dict[str, Path]", environment: "dict[str, str]", command: "list[str]"
+) -> None:
+    """Run a command in a root, with folders of this machine, the last of them to be written to.
+
+    The mounts are in a namespace of the command's own: they are gone when it ends, however it ends,
+    so whoever removes the root never removes what was mounted there.
+    """
+    steps = ["set -e", f"mkdir -p {root}/proc {root}/dev", f"mount --bind /dev {root}/dev"]
+    steps += [f"mount -t proc proc {root}/proc", f"mount -t tmpfs tmp {root}/tmp"]
+    for number, (name, folder) in enumerate(folders.items(), 1):
+        steps += [f"mkdir -p {root}{name}", f"mount --bind '{folder}' {root}{name}"]
+        if number < len(folders):
+            steps += [f"mount -o remount,bind,ro {root}{name}"]
+    # The list of libraries that ldconfig keeps is made by no one where nothing was configured.
+    steps += ['chroot "$0" /sbin/ldconfig', 'exec chroot "$0" /usr/bin/env -i "$@"']
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    fixed = {"PATH": path, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp"}
+    words = [f"{name}={value}" for name, value in {**fixed, **environment}.items()]
+    script = "\n".join(steps)
+    run([*debian.as_root(), "unshare", "--mount", "sh", "-c", script, str(root), *words, *command])
+
+
+def run(command: "list[str]") -> None:
+    """Run a command, whose own words are the error if it fails."""
+    try:
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BuildError(f"{command[0]} failed: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
