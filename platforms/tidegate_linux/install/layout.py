@@ -24,6 +24,7 @@ TEXT_MODE = 0o644
 CONFIG_FOLDER_MODE = 0o750
 CONFIG_MODE = 0o640
 DATA_MODE = 0o700
+_LINKS_MAX = 16
 
 
 class Layout:
@@ -38,6 +39,7 @@ class Layout:
         self.trial = self.home / "trial"
         self.select = self.home / "select"
         self.command = root / "usr/local/bin/tidegate"
+        self.shared = root / "usr/local/share"
         self.config_folder = root / "etc/tidegate"
         self.config = self.config_folder / "gateway.toml"
         self.data = root / DATA.lstrip("/")
@@ -53,3 +55,19 @@ class Layout:
     def version(self, name: str) -> Path:
         """Return where the program called `name` lies."""
         return self.versions / name
+
+    def follow(self, name: str) -> Path:
+        """Return where `name` leads to when links are followed as the image itself would."""
+        place, left, links = self.root, list(Path(name).parts), 0
+        while left:
+            part = left.pop(0)
+            step = place / part
+            if part == "..":
+                place = place if place == self.root else place.parent
+            elif not step.is_symlink():
+                place = step
+            elif (links := links + 1) <= _LINKS_MAX:
+                target = step.readlink()
+                place = self.root if target.is_absolute() else place
+                left = [each for each in target.parts if each != "/"] + left
+        return place

@@ -1,0 +1,30 @@
+"""The texts that come with the program, as they lie in packaging/: unit, scripts, configuration.
+
+A frozen program has them in its bundle (packaging/pyinstaller), a checkout in its own folder.
+"""
+
+import sys
+from pathlib import Path
+
+from tidegate_linux.install.errors import InstallError
+
+UNIT = "systemd/tidegate-onefile.service"
+OPENRC = "openrc/tidegate"
+BUSYBOX = "openrc/S50tidegate"
+SELECT = "launch/select"
+CONFIG_FIRST = "config/first.toml"
+SAMPLES = ("gateway.toml", "hub.toml")
+# What the bundle has to bring along.
+PARTS = (UNIT, OPENRC, BUSYBOX, SELECT, CONFIG_FIRST, *(f"config/{name}" for name in SAMPLES))
+
+
+def part(name: str) -> bytes:
+    """Return what is in a file of packaging/."""
+    bundle = getattr(sys, "_MEIPASS", None)
+    folder = Path(__file__).resolve().parents[3] if bundle is None else Path(bundle)
+    path = folder / "packaging" / name
+    try:
+        return path.read_bytes()
+    except OSError:
+        what = f"this program came without {name}"
+        raise InstallError(what, "take the one binary, or a checkout of the source") from None
