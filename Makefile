@@ -3,8 +3,10 @@
 #   test   everything that can run here: check, quick, slow; says what could not run, and why
 #   quick  the tests that take seconds
 #   slow   the tests that take minutes: crash images, simulation, real processes killed
-#   check  format, lint, types, tidy
+#   check  format, lint, types, tidy, GitHub's workflows
 #   micropython  what a MicroPython node is given: bytecode, package.json, ROMFS image, manifest
+#   binary the program with its own Python, as one file and as a folder; ARCH=arm64 for a Pi
+#   release  what `make dist` left, as TAG=v1.2.3, with checksums and its part of the changelog
 #   bench  side by side with Mosquitto, its bridge and NATS
 #   fuzz   every parser under atheris
 #   clean  away with the environment and the caches
@@ -16,8 +18,8 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadgroup
 
-.PHONY: run test quick slow check micropython bench fuzz clean need-python
-.PHONY: need-run need-test need-micropython need-bench need-fuzz
+.PHONY: run test quick slow check micropython binary release bench fuzz clean need-python
+.PHONY: need-run need-test need-micropython need-binary need-bench need-fuzz
 
 run: need-run
 	$(BIN)/tidegate demo
@@ -38,10 +40,18 @@ check: need-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet --no-progress --min-severity medium .github/workflows
 	$(PYTEST) -q tests/test_tidy.py tests/test_tidy_rules.py
 
 micropython: need-micropython
 	$(BIN)/python build/micropython.py
+
+binary: need-binary
+	.venv-build/bin/python build/binary.py $(if $(ARCH),--arch $(ARCH))
+
+release: need-python
+	python3 build/release.py
 
 bench: need-bench
 	$(BIN)/python tests/bench/run.py
@@ -50,7 +60,7 @@ fuzz: need-fuzz
 	$(BIN)/python tests/fuzz/run.py
 
 clean:
-	rm -rf .venv .venv.lock dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-build .venv.lock dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 need-python:
@@ -58,5 +68,5 @@ need-python:
 	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 	  $$as_root apt-get -qq update && $$as_root apt-get -qq -y install python3 python3-venv; }
 
-need-run need-test need-micropython need-bench need-fuzz: need-%: need-python
+need-run need-test need-micropython need-binary need-bench need-fuzz: need-%: need-python
 	@$(BOOTSTRAP) $*
