@@ -28,7 +28,7 @@ PACKAGES = ["python3", "libpython3.11", "binutils", "bash", "libc-bin", "coreuti
 PYTHON = "3.11"
 # The oldest of these that a library has is taken; none is above the glibc of the root.
 PLATFORMS = [f"manylinux{name}_aarch64" for name in ("2014", "_2_17", "_2_27", "_2_28", "_2_31")]
-EXTRAS = ["build", "deploy"]
+EXTRAS = ["build", "deploy", "pi"]
 CONSTRAINTS = ROOT / "packaging" / "pyinstaller" / "constraints.txt"
 # Where things lie in the root, whatever they are called outside.
 SOURCES, LIBRARIES, OUT = "/src", "/libraries", "/out"

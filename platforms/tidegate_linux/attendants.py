@@ -26,7 +26,10 @@ class Attendant(Protocol):
         """Give back what is held; the journal is closed, or the engine has failed."""
 
 
-def attendants(settings: GatewaySettings) -> list[Attendant]:
-    """Return whom this process, on this machine and with these settings, is attended by."""
-    attending: list[Attendant | None] = [supervisor(os.environ, settings)]
+def attendants(settings: GatewaySettings, board: Attendant | None) -> list[Attendant]:
+    """Return whom this process, on this machine and with these settings, is attended by.
+
+    The board is the last: its `close` may take as long as a power failure does.
+    """
+    attending: list[Attendant | None] = [supervisor(os.environ, settings), board]
     return [attendant for attendant in attending if attendant is not None]

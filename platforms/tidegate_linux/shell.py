@@ -29,6 +29,7 @@ from tidegate.engine import Engine
 from tidegate.gateway import lane_names
 from tidegate.version import VERSION
 from tidegate_linux.attendants import attendants
+from tidegate_linux.board import Process, find_board
 from tidegate_linux.clock import boot_identity, now_ms, read_clock
 from tidegate_linux.endpoint.source import EndpointSource
 from tidegate_linux.http.link import HttpLink
@@ -88,10 +89,12 @@ class Shell:
         gateway = compose(settings, names, boot_identity(), chance)
         link = None if settings.uplink is None else HttpLink(settings.uplink, len(lanes))
         self._engine = Engine(gateway, self._open_journal, sources, link, observer)
+        self._asked = threading.Event()
+        board = find_board(settings, Process(self._end, self._asked))
         self._survey = Survey(
-            settings, advice, gateway, sources, self._inbox, self._times, now_ms()
+            settings, advice, gateway, sources, self._inbox, self._times, now_ms(), board
         )
-        self._attendants = attendants(settings)
+        self._attendants = attendants(settings, board)
         self._snapshot: Snapshot | None = None
         self._oldest: list[Record] = []
         self._oldest_due_ms = 0
@@ -123,10 +126,16 @@ class Shell:
 
         Raises what ended the engine, if it was not this call.
         """
+        self._asked.set()
         self._inbox.stop()
         self._thread.join()
         if self._error is not None:
             raise self._error
+
+    def _end(self, error: Exception) -> None:
+        """End as `stop` does, and have that raise this error.  For any thread."""
+        self._error = error
+        self._inbox.stop()
 
     def _open_journal(self) -> "Journal":
         settings = self._settings

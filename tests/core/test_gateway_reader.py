@@ -121,6 +121,17 @@ WRONG_GATEWAYS = (
     ([], {"uplink": uplink(compress="yes")}, "uplink.compress", "is text"),
     ([], {"status": {"url": "http://h/x"}}, "status.url", '"http://h/x" has more than a host'),
     ([], {"log": {"level": "loud"}}, "log.level", '"loud" is not one of'),
+    ([], {"node": {"board": "bone"}}, "node.board", '"bone" is not one of'),
+    ([], {"pi": {"watchdog_s": 4}}, "pi.watchdog_s", "4 is below 5"),
+    ([], {"pi": {"watchdog_s": 301}}, "pi.watchdog_s", "301 is above 300"),
+    ([], {"pi": {"power_fail_gpio": 28}}, "pi.power_fail_gpio", "28 is above 27"),
+    ([], {"pi": {"power_fail_gpio": 64}}, "pi.power_fail_gpio", "64 is above 63"),
+    (
+        [],
+        {"pi": {"power_fail_medium": "read-only"}},
+        "pi.power_fail_gpio",
+        "is missing, and power_fail_medium is given",
+    ),
 )
 
 

@@ -39,12 +39,13 @@ def hub(*nodes, **keys):
 
 def test_a_gateway_needs_no_more_than_a_source():
     settings = gateway()
-    assert tuple(settings.node) == ("host-1", "/var/lib/tidegate")
+    assert tuple(settings.node) == ("host-1", "/var/lib/tidegate", "auto")
     assert [tuple(lane) for lane in settings.lanes] == [("main", (), False)]
     assert tuple(settings.journal) == (1_000_000_000, 200_000_000, "drop-oldest", 100_000_000)
     assert settings.uplink is None
     assert str(settings.status.url) == "http://127.0.0.1:9180"
     assert tuple(settings.log) == ("text", "info")
+    assert tuple(settings.pi) == (True, 0, -1, "", "low", "keep")
 
 
 def test_a_source_has_its_defaults():

@@ -52,6 +52,8 @@ SESSION_EXPIRY_S_MAX = 0xFFFFFFFF  # Four bytes; this value means never [MQTT-3.
 # So that each request ends within `PROBE_MS_MAX`, after which a line counts its probe as lost.
 TIMEOUT_S_MAX = 120
 DAY_S = 24 * 3600
+WATCHDOG_S_MAX = 300  # A board that hangs for longer is better restarted by a person.
+GPIO_MAX = 63  # More than any chip beside the board's own has.
 
 _CA_FILE = path("ca_file", "", "the PEM file of the authorities to trust, instead of the system's")
 _CERT_FILE = path("cert_file", "", "the PEM file of the certificate to show the server (mTLS)")
@@ -67,6 +69,12 @@ NODE = table(
             check_name,
         ),
         path("data", "/var/lib/tidegate", "the folder of the identity and the journal"),
+        choice(
+            "board",
+            "auto",
+            ("auto", "pi", "none"),
+            "whose LED, sensors and watchdog are used; auto asks the device tree",
+        ),
     ),
     "the gateway itself",
 )
@@ -305,6 +313,42 @@ LOG = table(
     "what is written to standard error",
 )
 
+PI = table(
+    "pi",
+    (
+        boolean("led", True, "whether the ACT LED shows how the gateway is"),
+        number(
+            "watchdog_s",
+            DURATION_S,
+            0,
+            0,
+            WATCHDOG_S_MAX,
+            "the board restarts when the gateway makes no progress for so long; 0: it does not",
+        ),
+        number(
+            "power_fail_gpio",
+            INTEGER,
+            -1,
+            -1,
+            GPIO_MAX,
+            "the GPIO (not the pin) that says that the power fails; -1: none",
+        ),
+        text(
+            "power_fail_chip",
+            "",
+            "the label of that GPIO's chip, as gpiodetect shows it; empty: the board's own",
+        ),
+        choice("power_fail_level", "low", ("low", "high"), "its level when the power fails"),
+        choice(
+            "power_fail_medium",
+            "keep",
+            ("keep", "read-only"),
+            "what becomes of the file system of node.data then; read-only writes out all of it",
+        ),
+    ),
+    "what a Raspberry Pi adds; elsewhere none of it counts",
+)
+
 GATEWAY = table(
-    "", (), "a gateway", (NODE, SOURCE, ENDPOINT, ACCESS, LANE, JOURNAL, UPLINK, STATUS, LOG)
+    "", (), "a gateway", (NODE, SOURCE, ENDPOINT, ACCESS, LANE, JOURNAL, UPLINK, STATUS, LOG, PI)
 )

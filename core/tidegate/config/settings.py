@@ -17,12 +17,13 @@ LISTEN = "listen"  # a place where devices connect,
 NODES = "nodes"  # and one where nodes send batches over HTTP.
 
 
-class NodeSettings(namedtuple("NodeSettings", ("name", "data"))):
+class NodeSettings(namedtuple("NodeSettings", ("name", "data", "board"))):
     """The gateway itself; `data` is a folder's path as it was written."""
 
     __slots__ = ()
     name: str
     data: str
+    board: str
 
 
 class SourceSettings(
@@ -263,6 +264,30 @@ class LogSettings(namedtuple("LogSettings", ("format", "level"))):
     level: str
 
 
+class PiSettings(
+    namedtuple(
+        "PiSettings",
+        (
+            "led",
+            "watchdog_s",
+            "power_fail_gpio",
+            "power_fail_chip",
+            "power_fail_level",
+            "power_fail_medium",
+        ),
+    )
+):
+    """What is used of a Raspberry Pi; a `power_fail_gpio` below 0 is none."""
+
+    __slots__ = ()
+    led: bool
+    watchdog_s: int
+    power_fail_gpio: int
+    power_fail_chip: str
+    power_fail_level: str
+    power_fail_medium: str
+
+
 class GatewaySettings(
     namedtuple(
         "GatewaySettings",
@@ -279,6 +304,7 @@ class GatewaySettings(
             "log",
             "source_types",
             "nodes",
+            "pi",
         ),
     )
 ):
@@ -303,6 +329,7 @@ class GatewaySettings(
     log: LogSettings
     source_types: "tuple[str, ...]"
     nodes: "tuple[NodesSettings, ...]"
+    pi: PiSettings
 
     def source_paths(self, type: str) -> "list[str]":
         """Return where the sources of a type stand, such as "source[1]", in their order."""

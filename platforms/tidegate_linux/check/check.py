@@ -12,6 +12,7 @@ import click
 
 from tidegate.config.settings import LISTEN, MQTT, NODES, GatewaySettings
 from tidegate.config.url import Url
+from tidegate_linux.board import ROOT, is_pi
 from tidegate_linux.check.hub import check_hub
 from tidegate_linux.check.listener import check_listener, check_nodes, check_users
 from tidegate_linux.check.machine import check_clock, check_folder, check_journal
@@ -62,6 +63,10 @@ def _looks(
         looks.append(("users", lambda: check_users(settings)))
     if uplink is not None:
         looks.append(("hub", lambda: check_hub(uplink, Path(settings.node.data))))
+    if is_pi(settings):
+        from tidegate_pi.check import check_board
+
+        looks.append(("board", partial(check_board, settings, ROOT)))
     if status_url is not None:
         looks.append(("status", lambda: check_status_port(status_url)))
     return looks

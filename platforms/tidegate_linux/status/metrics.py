@@ -7,6 +7,7 @@ a restart goes on from the journal, a new epoch is a new stream.
 from typing import Any
 
 from tidegate_linux.journal.timed import BOUNDS_S
+from tidegate_linux.status.board_metrics import add_board
 from tidegate_linux.status.endpoint_metrics import add_endpoint
 from tidegate_linux.status.nodes_metrics import add_nodes
 from tidegate_linux.status.survey import QUALITIES, Snapshot
@@ -34,6 +35,8 @@ def metrics_text(snapshot: Snapshot, age_s: float, is_healthy: bool) -> str:
     _add_journal(lines, fields["journal"])
     quality = QUALITIES.index(fields["clock"]["quality"])
     _add(lines, "clock_quality", "gauge", "0 unknown, 1 set, 2 synchronised.", [({}, quality)])
+    if "board" in fields:
+        add_board(lines, fields["board"], _add)
     process = fields["process"]
     _add(lines, "resident_bytes", "gauge", "Memory in use.", [({}, process["resident_bytes"])])
     _add(lines, "cpu_seconds_total", "counter", "Processor time.", [({}, process["cpu_s"])])

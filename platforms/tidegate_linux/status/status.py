@@ -151,6 +151,8 @@ def show(fields: dict[str, Any], console: Console) -> None:
     for source in fields.get("sources", []):
         say(_plain(_source_line(source)))
     say(_plain(_backlog_line(fields)))
+    if "board" in fields:
+        say(_plain(_board_line(fields["board"])))
     table = Table(box=None, pad_edge=False, header_style="")
     for name in ("lane", "epoch"):
         table.add_column(name)
@@ -201,6 +203,15 @@ def _backlog_line(fields: dict[str, Any]) -> str:
     text += f"; in {rate['in_per_s']:,}/s, out {rate['out_per_s']:,}/s"
     if fields["offline_capacity_s"] is not None:
         text += f"; room for {duration(fields['offline_capacity_s'])} offline at this rate"
+    return text
+
+
+def _board_line(board: dict[str, Any]) -> str:
+    text = f"board: {board['model'] or 'of unknown model'}"
+    if board["serial"]:
+        text += f", serial {board['serial']}"
+    if board["temperature_c"] is not None:
+        text += f", {board['temperature_c']} °C"
     return text
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tidegate.ports import Source
     from tidegate.store.lane import Lane
+    from tidegate_linux.board import Board
 
 QUALITIES = ("unknown", "set", "synchronised")
 
@@ -60,6 +61,7 @@ class Survey:
         inbox: Inbox,
         times: CommitTimes,
         now_ms: int,
+        board: "Board | None" = None,
     ) -> None:
         """`advice` is what was said about the settings; it stays true while they stand."""
         self._settings = settings
@@ -69,6 +71,7 @@ class Survey:
         self._inbox = inbox
         self._times = times
         self._started_ms = now_ms
+        self._board = board
         self._rates = Rates()
         self._node = ""
         self._streams: list[dict[str, Any]] = []
@@ -115,6 +118,9 @@ class Survey:
         }
         problems = self._problems()
         warnings = [*self._warnings(link, sources), *map(str, salvaged)]
+        if self._board is not None:
+            fields["board"] = self._board.fields()
+            warnings += self._board.warnings()
         fields["health"] = {"problems": problems, "warnings": warnings}
         return Snapshot(now_ms, tuple(problems), tuple(warnings), fields, bool(salvaged))
 

@@ -20,6 +20,7 @@ from tidegate.config.settings import (
     LaneSettings,
     LogSettings,
     NodeSettings,
+    PiSettings,
     StatusSettings,
     UplinkSettings,
 )
@@ -34,6 +35,8 @@ MAIN_LANE = "main"  # Takes what no other lane takes, so there always is one.
 # What waits for clients lies in the journal and is not dropped there to make room: together it may
 # take one in so many of its bytes, so that it cannot stop the messages for the hub.
 QUEUED_PART = 4
+WATCHDOG_S_MIN = 5  # A commit on a slow card may take some, and the board is fed each second.
+HEADER_GPIO_MAX = 27  # The last one on the header of a Raspberry Pi with 40 pins.
 USERS_FILE = "users"  # Its name in the data folder, when the configuration names no other.
 
 
@@ -42,10 +45,11 @@ def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> Gateway
 
     Raises `SettingsError`.
     """
-    node, sources, endpoint, access, lanes, journal, uplink, status, log = read_table(GATEWAY, tree)
+    tables = read_table(GATEWAY, tree)
+    node, sources, endpoint, access, lanes, journal, uplink, status, log, pi = tables
     node = NodeSettings(*node)
     if not node.name:
-        node = NodeSettings(host_name, node.data)
+        node = NodeSettings(host_name, node.data, node.board)
     journal = JournalSettings(*journal)
     return GatewaySettings(
         node,
@@ -60,6 +64,7 @@ def read_gateway(tree: "dict[str, Any]", host_name: str = "tidegate") -> Gateway
         LogSettings(*log),
         tuple([values[0] for values in sources]),
         read_nodes(sources),
+        _pi(PiSettings(*pi)),
     )
 
 
@@ -97,3 +102,20 @@ def _uplink(values: "list[Any]") -> UplinkSettings:
     one_of("uplink", "token", token_keys(uplink))
     check_tls("uplink", uplink)
     return uplink
+
+
+def _pi(given: PiSettings) -> PiSettings:
+    """Return what is used of a Raspberry Pi, when it goes together."""
+    if 0 < given.watchdog_s < WATCHDOG_S_MIN:
+        problem = f"{given.watchdog_s} is below {WATCHDOG_S_MIN}"
+        hint = f"write {WATCHDOG_S_MIN} or more, or 0 to leave the watchdog alone"
+        raise SettingsError("pi.watchdog_s", problem, hint)
+    if given.power_fail_gpio > HEADER_GPIO_MAX and not given.power_fail_chip:
+        problem = f"{given.power_fail_gpio} is above {HEADER_GPIO_MAX}"
+        hint = "write the number of the GPIO, not of the pin; pin 11, for example, is GPIO 17"
+        raise SettingsError("pi.power_fail_gpio", problem, hint)
+    if given.power_fail_gpio < 0 and given.power_fail_medium != "keep":
+        hint = "name the GPIO that says so, for example power_fail_gpio = 17"
+        problem = "is missing, and power_fail_medium is given"
+        raise SettingsError("pi.power_fail_gpio", problem, hint)
+    return given
