@@ -1,8 +1,9 @@
 """Prepare this checkout on a fresh machine: `python3 build/bootstrap.py VERB`, one of `STAGES`.
 
 Installs what is missing and nothing else: Debian packages through apt-get (as root, or with sudo)
-and a virtual environment `.venv` with this project in it. Does nothing when all is there, so every
-verb of the Makefile begins with it. What cannot be installed is named; only what no stage can do
+and a virtual environment `.venv` with this project in it; for binaries another, `.venv-build`, with
+the libraries of the program and nothing of the tests. Does nothing when all is there, so every verb
+of the Makefile begins with it. What cannot be installed is named; only what no stage can do
 without (Python 3.11, venv, pip's packages) ends it. Needs the standard library of Python 3.7.
 
 Debian may start a mosquitto or a PostgreSQL that it installs. Nothing here uses them: the demo and
@@ -21,7 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-STAMP = VENV / "tidegate-ready"
+BUILD_VENV = ROOT / ".venv-build"
+STAMP = "tidegate-ready"
 PYTHON_MIN = (3, 11)
 SEARCH_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -43,11 +45,18 @@ MQTT_JS = "mqtt@5.16.0"
 UMQTT = "micropython-umqtt.simple==1.3.4"
 UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 UMQTT_MODULE = "umqtt/simple.py"
+# What binaries are built with, to the version; a release builds the same bytes years later.
+CONSTRAINTS = ROOT / "packaging" / "pyinstaller" / "constraints.txt"
+BUILD_PROGRAMS = {"binutils": "strip"}
+BUILD_EXTRAS = {"build", "deploy", "pi"}
+# A Python links this library or PyInstaller cannot use it; {} is its version.
+SHARED_PYTHON = "libpython{}"
 # Stage -> (Debian packages, extras of pyproject.toml).
 STAGES = {
     "run": ({}, set()),
     "test": (TEST_PROGRAMS, {"test"}),
     "micropython": ({}, {"test"}),
+    "binary": (BUILD_PROGRAMS, BUILD_EXTRAS),
     "bench": ({"mosquitto": "mosquitto"}, {"bench"}),
     "fuzz": ({}, {"test", "fuzz"}),
 }
@@ -66,6 +75,9 @@ def main(arguments: "list[str]") -> int:
             say(f"missing: {package}; what needs it will say so")
             say(f"hint: apt-get install {package}")
         try:
+            if arguments[0] == "binary":
+                prepare_build_environment()
+                return 0
             prepare_environment(extras)
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             say(f"error: {error}")
@@ -139,7 +151,8 @@ def run_quietly(command: "list[str]") -> bool:
 def prepare_environment(extras: "set[str]") -> None:
     """Make `.venv` with the project and the extras, unless the stamp says that it is there."""
     digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    stamp = STAMP.read_text().split() if STAMP.exists() else [""]
+    stamp_file = VENV / STAMP
+    stamp = stamp_file.read_text().split() if stamp_file.exists() else [""]
     works = (VENV / "bin" / "python").exists() and can("pip", str(VENV / "bin" / "python"))
     if works and stamp[0] == digest and extras <= set(stamp[1:]):
         return
@@ -153,7 +166,52 @@ def prepare_environment(extras: "set[str]") -> None:
     target = f".[{','.join(wanted)}]" if wanted else "."
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", "--editable", target], check=True, cwd=str(ROOT))
-    STAMP.write_text(" ".join([digest, *wanted]) + "\n")
+    stamp_file.write_text(" ".join([digest, *wanted]) + "\n")
+
+
+def prepare_build_environment() -> None:
+    """Make `.venv-build` with the program's libraries, unless the stamp says that it is there.
+
+    The project itself stays out: what is frozen are the sources of whoever freezes them.
+    """
+    texts = [(ROOT / "pyproject.toml").read_bytes(), CONSTRAINTS.read_bytes()]
+    digest = hashlib.sha256(b"".join(texts)).hexdigest()
+    stamp = BUILD_VENV / STAMP
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    python = find_build_python()
+    say(f"making {BUILD_VENV.name} with {python}")
+    subprocess.run([python, "-m", "venv", "--clear", str(BUILD_VENV)], check=True)
+    own = str(BUILD_VENV / "bin" / "python")
+    code = "import sys, tomllib; project = tomllib.load(open(sys.argv[1], 'rb'))['project']\n"
+    code += "extras = project['optional-dependencies']\n"
+    code += (
+        "print(*project['dependencies'], *sum((extras[e] for e in sys.argv[2:]), []), sep='\\n')"
+    )
+    reading = [own, "-c", code, str(ROOT / "pyproject.toml"), *sorted(BUILD_EXTRAS)]
+    wanted = subprocess.run(reading, check=True, stdout=subprocess.PIPE).stdout.decode().split("\n")
+    pip = [own, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip += ["--constraint", str(CONSTRAINTS), *filter(None, wanted)]
+    subprocess.run(pip, check=True)
+    stamp.write_text(digest)
+
+
+def find_build_python() -> str:
+    """Return the Python that is frozen: Debian's where it is new enough, else any that is.
+
+    Debian's is what a fresh machine has, so people can build the bytes that we built.
+    """
+    debian = "/usr/bin/python3"
+    if not can("ensurepip", debian) and can("sys", debian):
+        install_packages(["python3-venv"])
+    if not can("ensurepip", debian):
+        return find_python()
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    printed = subprocess.run([debian, "-c", code], check=True, stdout=subprocess.PIPE).stdout
+    library = SHARED_PYTHON.format(printed.decode().strip())
+    if not is_there(f"/usr/lib/*/{library}.so.1.0"):
+        install_packages([library])
+    return debian
 
 
 def prepare_umqtt() -> None:
@@ -222,9 +280,11 @@ def find_python() -> str:
 def can(module: str, python: str) -> bool:
     """Tell whether a Python starts, is new enough and has a module."""
     code = f"import sys, {module}; sys.exit(sys.version_info < {PYTHON_MIN})"
-    return (
-        subprocess.run([python, "-c", code], check=False, stderr=subprocess.DEVNULL).returncode == 0
-    )
+    try:
+        command = [python, "-c", code]
+        return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

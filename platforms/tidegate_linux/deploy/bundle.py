@@ -36,7 +36,10 @@ class Bundle(NamedTuple):
 
 
 def find_bundle() -> Path:
-    """Return the folder of the bundle when none was named: this checkout's."""
+    """Return the folder of the bundle when none was named: the one inside, or this checkout's."""
+    inside = Path(__file__).with_name("bundle")
+    if inside.is_dir():
+        return inside
     return Path(__file__).resolve().parents[3] / "dist" / "micropython"
 
 
