@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from tidegate_pi.gpio import PowerInput
 
-# What holds a board up without power lasts for seconds; and systemd gives a stop 90 of them.
+# What holds a board up without power lasts for seconds; and our unit gives a stop 60 of them.
 WAIT_S = 30.0
 POLL_S = 0.5
 
