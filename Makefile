@@ -3,6 +3,7 @@
 #   test   everything that can run here: check, quick, slow; says what could not run, and why
 #   quick  the tests that take seconds
 #   slow   the tests that take minutes: crash images, simulation, real processes killed
+#   delivery  the tests of what is handed out: arm64 built, emulated, and on booted arm64 kernels
 #   check  format, lint, types, tidy, GitHub's workflows
 #   micropython  what a MicroPython node is given: bytecode, package.json, ROMFS image, manifest
 #   binary the program with its own Python, as one file and as a folder; ARCH=arm64 for a Pi
@@ -18,8 +19,8 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadgroup
 
-.PHONY: run test quick slow check micropython binary release bench fuzz clean need-python
-.PHONY: need-run need-test need-micropython need-binary need-bench need-fuzz
+.PHONY: run test quick slow delivery check micropython binary release bench fuzz clean need-python
+.PHONY: need-run need-test need-micropython need-binary need-delivery need-bench need-fuzz
 
 run: need-run
 	$(BIN)/tidegate demo
@@ -33,8 +34,11 @@ quick: need-test
 	$(PYTEST) -q $(PARALLEL) -m "not slow"
 
 slow: need-test
-	$(PYTEST) -q $(PARALLEL) -m "slow and not alone" --durations=10
-	$(PYTEST) -q -m "slow and alone" --durations=10
+	$(PYTEST) -q $(PARALLEL) -m "slow and not alone and not delivery" --durations=10
+	$(PYTEST) -q -m "slow and alone and not delivery" --durations=10
+
+delivery: need-delivery
+	$(PYTEST) -q -m "delivery" --durations=10
 
 check: need-test
 	$(BIN)/ruff format --check .
@@ -68,5 +72,5 @@ need-python:
 	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 	  $$as_root apt-get -qq update && $$as_root apt-get -qq -y install python3 python3-venv; }
 
-need-run need-test need-micropython need-binary need-bench need-fuzz: need-%: need-python
+need-run need-test need-micropython need-binary need-delivery need-bench need-fuzz: need-%: need-python
 	@$(BOOTSTRAP) $*

@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 import binary
+import bootstrap
 import debian
 
 from micropython import BuildError
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Freeze the program for arm64, in a root of it.")
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     out = parser.parse_args(arguments).out.resolve()
+    bootstrap.install_packages(bootstrap.missing_packages(bootstrap.ARM64_PROGRAMS))
     try:
         freeze(out)
     except (debian.DebianError, BuildError) as error:

@@ -49,6 +49,20 @@ UMQTT_MODULE = "umqtt/simple.py"
 CONSTRAINTS = ROOT / "packaging" / "pyinstaller" / "constraints.txt"
 BUILD_PROGRAMS = {"binutils": "strip"}
 BUILD_EXTRAS = {"build", "deploy", "pi"}
+# Makes and runs arm64 programs on another kind of machine (build/debian.py).
+ARM64_PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "arch-test": "arch-test",
+    "qemu-user-static": "qemu-aarch64-static",
+    "binfmt-support": "update-binfmts",
+}
+# Boots whole machines with a disk, for the tests of what is handed out.
+DELIVERY_PROGRAMS = {
+    **ARM64_PROGRAMS,
+    "qemu-system-arm": "qemu-system-aarch64",
+    "e2fsprogs": "mkfs.ext4",
+    "git": "git",
+}
 # A Python links this library or PyInstaller cannot use it; {} is its version.
 SHARED_PYTHON = "libpython{}"
 # Stage -> (Debian packages, extras of pyproject.toml).
@@ -57,6 +71,7 @@ STAGES = {
     "test": (TEST_PROGRAMS, {"test"}),
     "micropython": ({}, {"test"}),
     "binary": (BUILD_PROGRAMS, BUILD_EXTRAS),
+    "delivery": (DELIVERY_PROGRAMS, {"test"}),
     "bench": ({"mosquitto": "mosquitto"}, {"bench"}),
     "fuzz": ({}, {"test", "fuzz"}),
 }

@@ -16,14 +16,13 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bootstrap import administrator_prefix
+from bootstrap import administrator_prefix, missing_packages
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
 SUITE = "bookworm"
@@ -36,6 +35,10 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 class DebianError(Exception):
     """Report why there is no such tree here, in one line."""
+
+
+class MissingError(DebianError):
+    """Report what this machine lacks for it; another one may have it."""
 
 
 def extracted(arch: str, packages: "list[str]") -> Path:
@@ -67,8 +70,7 @@ def extracted(arch: str, packages: "list[str]") -> Path:
 
 def mmdebstrap(options: "list[str]", packages: "list[str]", out: Path) -> None:
     """Run mmdebstrap as root; raise with the end of what it said if it fails."""
-    if shutil.which("mmdebstrap") is None:
-        raise DebianError("mmdebstrap is not installed: apt-get install mmdebstrap arch-test")
+    need({"mmdebstrap": "mmdebstrap", "arch-test": "arch-test"})
     include = f"--include={','.join(packages)}"
     command = [*as_root(), "mmdebstrap", *options, include, SUITE, str(out)]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -82,17 +84,23 @@ def allow_foreign(arch: str) -> None:
     if not (BINFMT / "register").exists():
         mount = ["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)]
         subprocess.run([*as_root(), *mount], check=False, capture_output=True)
-    if not entry.exists() and shutil.which("update-binfmts"):
+    if not entry.exists():
+        need({"qemu-user-static": f"{entry.name}-static", "binfmt-support": "update-binfmts"})
         enable = ["update-binfmts", "--enable", entry.name]
         subprocess.run([*as_root(), *enable], check=False, capture_output=True)
     if not entry.exists():
-        raise DebianError(
-            f"this kernel runs no {arch} programs: apt-get install qemu-user-static binfmt-support"
-        )
+        raise MissingError(f"this kernel runs no {arch} programs: {entry} cannot be had")
     # F: the interpreter was opened when it was registered, so a chroot needs no copy of it.
     flags = next(line for line in entry.read_text().splitlines() if line.startswith("flags:"))
     if "F" not in flags:
-        raise DebianError(f"{entry} has no flag F: programs would not run in a chroot")
+        raise MissingError(f"{entry} has no flag F: programs would not run in a chroot")
+
+
+def need(packages: "dict[str, str]") -> None:
+    """Raise unless the program of each of these packages is there."""
+    missing = missing_packages(packages)
+    if missing:
+        raise MissingError(f"apt-get install {' '.join(missing)}")
 
 
 def host_arch() -> str:
@@ -105,7 +113,7 @@ def as_root() -> "list[str]":
     """Return what to put before a command that needs root; raise where there is no way."""
     prefix = administrator_prefix()
     if prefix is None:
-        raise DebianError("making a root needs root: run it as root, or give this user sudo")
+        raise MissingError("making a root needs root: run it as root, or give this user sudo")
     return prefix
 
 
