@@ -25,10 +25,15 @@ class Site:
 
     data: the gateway's folder, if it is not to be below `folder`.
     prefix: what the gateway's command begins with.
+    program: the gateway's program, if it is not the one of this checkout.
     """
 
     def __init__(
-        self, folder: Path, data: "Path | None" = None, prefix: "list[str] | None" = None
+        self,
+        folder: Path,
+        data: "Path | None" = None,
+        prefix: "list[str] | None" = None,
+        program: "list[str] | None" = None,
     ) -> None:
         (folder / "hub").mkdir()
         self.port = free_port()
@@ -38,6 +43,7 @@ class Site:
         self._folder = folder
         self._data = data
         self._prefix = prefix or []
+        self._program = program
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Site":
@@ -48,6 +54,8 @@ class Site:
             self.gateway.config["source"] = [{"type": "listen", "url": url}]
             self.gateway.config["log"] = {"level": "info"}
             self.gateway.prefix = self._prefix
+            if self._program is not None:
+                self.gateway.program = self._program
             if self._data is not None:
                 self.gateway.config["node"] = {"name": "site-7", "data": str(self._data)}
             stack.push(self.gateway)
