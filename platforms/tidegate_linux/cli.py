@@ -24,7 +24,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def _say_version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:
     if is_asked:
-        context.invoke(version)
+        context.invoke(version, as_json=False)
         context.exit()
 
 
@@ -206,7 +206,8 @@ def deploy(
 
 
 @commands.command()
-def version() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def version(as_json: bool) -> None:
     """Print the version of tidegate and of what it runs on."""
     import platform
 
@@ -214,6 +215,13 @@ def version() -> None:
 
     from tidegate.version import VERSION
 
+    if as_json:
+        import json
+
+        from tidegate_linux.build_info import build_info
+
+        click.echo(json.dumps(build_info()._asdict(), indent=1))
+        return
     python = f"{platform.python_implementation()} {platform.python_version()}"
     sqlite = f"SQLite {apsw.sqlite_lib_version()} (apsw {apsw.apsw_version()})"
     click.echo(f"tidegate {VERSION}, {python}, {sqlite}, {platform.system()} {platform.machine()}")
