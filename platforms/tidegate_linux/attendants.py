@@ -11,13 +11,17 @@ from typing import Protocol
 from tidegate.config.settings import GatewaySettings
 from tidegate_linux.status.survey import Snapshot
 from tidegate_linux.supervisor import supervisor
+from tidegate_linux.update.proof import prover
 
 
 class Attendant(Protocol):
-    """Looks after the process from outside of the core; it never waits and never raises."""
+    """Looks after the process from outside of the core; it never waits."""
 
     def attend(self, snapshot: Snapshot) -> None:
-        """Take note of how the gateway is, between two of the engine's steps."""
+        """Take note of how the gateway is, between two of the engine's steps.
+
+        What it raises ends the gateway, as a failure of the engine does: only who has to raises.
+        """
 
     def stopping(self) -> None:
         """Take note that nothing more is taken in: the last commit follows."""
@@ -31,5 +35,5 @@ def attendants(settings: GatewaySettings, board: Attendant | None) -> list[Atten
 
     The board is the last: its `close` may take as long as a power failure does.
     """
-    attending: list[Attendant | None] = [supervisor(os.environ, settings), board]
+    attending: list[Attendant | None] = [supervisor(os.environ, settings), prover(), board]
     return [attendant for attendant in attending if attendant is not None]

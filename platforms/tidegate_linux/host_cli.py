@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from tidegate_linux.install.layout import Layout
+
 _FILE = click.Path(path_type=Path)
 _SHELLS = click.Choice(["bash", "zsh", "fish"])
 
@@ -68,7 +70,62 @@ def uninstall(context: click.Context, root: Path, purge: bool, yes: bool, dry_ru
     run_uninstall(_all_commands(context), root, dry_run, purge, yes)
 
 
-HOST_COMMANDS: list[click.Command] = [completion, install, uninstall]
+@click.command(short_help="Update this program; the old one comes back if the new one fails.")
+@click.argument("source", metavar="FILE|URL", required=False)
+@click.option(
+    "-c",
+    "--config",
+    type=_FILE,
+    default=str(Layout().config),
+    show_default=True,
+    envvar="TIDEGATE_CONFIG",
+    help="The gateway's file.",
+)
+@click.option("--status", is_flag=True, help="Show what is installed and on trial; change nothing.")
+@click.option("--back", is_flag=True, help="Put the program back that ran before.")
+@click.option("--force-downgrade", is_flag=True, help="Take an older version too.")
+@click.option(
+    "--time-limit",
+    type=click.IntRange(10, 86_400),
+    default=900,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the new program may run without having proved itself.",
+)
+@click.option(
+    "--offline-proof",
+    type=click.IntRange(0, 86_400),
+    metavar="SECONDS",
+    help="Take it for proof if it is well for so long without a line; 0: an answer of the hub it"
+    " must be.  [default: 300 if the line is down now, else 0]",
+)
+def update(
+    source: str | None,
+    config: Path,
+    status: bool,
+    back: bool,
+    force_downgrade: bool,
+    time_limit: int,
+    offline_proof: int | None,
+) -> None:
+    """Update to the signed release file FILE, or to that at URL, and wait until it proves itself.
+
+    It must be ready, commit, and have an answer of the hub within the time limit, else the program
+    that runs now is put back. The power may go at any moment: the old or the new one starts.
+    """
+    from tidegate_linux.update.update import Wishes, go_back, run_update, show_status
+
+    if [source is not None, status, back].count(True) != 1:
+        raise click.UsageError("Name a release file, or give one of --status and --back.")
+    if source is not None:
+        run_update(source, config, Wishes(time_limit, offline_proof, force_downgrade))
+    elif status:
+        show_status()
+    else:
+        go_back()
+
+
+HOST_COMMANDS: list[click.Command] = [completion, install, uninstall, update]
 
 
 def _all_commands(context: click.Context) -> click.Group:

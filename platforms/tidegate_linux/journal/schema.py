@@ -22,6 +22,7 @@ from tidegate_linux.journal.sql import seal_of
 APPLICATION_ID = 0x54444754  # "TDGT"; file(1) and we ourselves tell by it whose database this is.
 VERSION = 2
 UPGRADABLE = (1,)  # Older versions, which `upgrade` makes this one.
+READABLE = (*UPGRADABLE, VERSION)
 
 LANE_SHIFT = 48
 ROW_MASK = (1 << LANE_SHIFT) - 1
@@ -188,7 +189,7 @@ def check_version(connection: apsw.Connection) -> None:
             "give the node another data folder, or move that file away",
         )
     version = connection.pragma("user_version")
-    if version != VERSION and version not in UPGRADABLE:
+    if version not in READABLE:
         raise JournalError(
             f"the journal has format {version}, this program knows format {VERSION}",
             "run the version of Tidegate that made it, or a newer one",

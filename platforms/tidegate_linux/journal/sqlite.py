@@ -77,6 +77,24 @@ def read_state(folder: Path, recent_max: int = 0) -> JournalState:
         raise storage_error(error) from error
 
 
+def journal_format(folder: Path) -> int | None:
+    """Return which format the journal in `folder` has, known here or not; None without a journal.
+
+    Disturbs nobody.  Raises `StorageError`.
+    """
+    home = JournalFolder(folder)
+    if not home.database.exists():
+        return None
+    try:
+        connection = apsw.Connection(str(home.database), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            return int(connection.pragma("user_version"))
+        finally:
+            connection.close()
+    except WORLD_ERRORS as error:
+        raise storage_error(error) from error
+
+
 class _Opening:
     """One attempt after the other to open a journal, each with less to lose."""
 

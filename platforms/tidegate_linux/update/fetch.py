@@ -1,0 +1,117 @@
+"""A release file from a path or a URL, as a stream.
+
+What comes over the line is believed because of its signature, not of the way it came: http is as
+good as https here.  On a line that breaks, the rest is asked for from where it broke, as long as
+each attempt brings something; nothing is written before the caller writes it.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from tidegate_linux.update.errors import UpdateError
+from tidegate_linux.update.release_file import Stream
+
+CONNECT_S = 15
+STALL_S = 60  # A line that brings nothing for so long is taken for broken.
+_PIECE_BYTES = 64 * 1024
+_PARTIAL = 206
+_SCHEMES = ("http://", "https://")
+
+
+@contextlib.contextmanager
+def open_source(source: str) -> Iterator[Stream]:
+    """Open a release file; raises `UpdateError` where there is none."""
+    if source.lower().startswith(_SCHEMES):
+        with requests.Session() as session:
+            yield Download(session, source)
+        return
+    with _open_file(Path(source)) as file:
+        yield file
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    try:
+        if not path.is_file():
+            raise UpdateError(f"there is no file {path}", "name a release file, or its URL")
+        return path.open("rb")
+    except OSError as error:
+        raise _refused(str(path), error) from error
+
+
+class Download:
+    """The body of an answer, fetched on when the line breaks."""
+
+    def __init__(self, session: requests.Session, url: str) -> None:
+        self._session = session
+        self._url = url
+        self._at = 0
+        self._mark = ""  # The file's ETag: the rest of another file must not be added to this one.
+        self._held = b""
+        self._answer = self._ask()
+        self._mark = self._answer.headers.get("ETag", "")
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, none at the end of the file."""
+        if not self._held:
+            self._held = self._next_piece()
+        piece, self._held = self._held[:size], self._held[size:]
+        return piece
+
+    def _next_piece(self) -> bytes:
+        try:
+            piece = self._receive()
+        except (requests.RequestException, HTTPError, OSError) as error:
+            if not self._at:
+                raise _refused(self._url, error) from error
+            self._answer.close()
+            self._answer = self._ask()
+            try:
+                piece = self._receive()
+            except (requests.RequestException, HTTPError, OSError) as again:
+                raise _refused(self._url, again) from again
+        self._at += len(piece)
+        return piece
+
+    def _receive(self) -> bytes:
+        # As it was sent: a release file is never packed for the way.
+        raw: Any = self._answer.raw
+        piece: bytes = raw.read(_PIECE_BYTES, decode_content=False)
+        return piece
+
+    def _ask(self) -> requests.Response:
+        headers = {"Accept-Encoding": "identity"}
+        if self._at:
+            headers["Range"] = f"bytes={self._at}-"
+        try:
+            answer = self._session.get(
+                self._url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S)
+            )
+        except requests.RequestException as error:
+            raise _refused(self._url, error) from error
+        if not answer.ok:
+            answer.close()
+            raise UpdateError(
+                f"{self._url} answers {answer.status_code}", "look at the URL with a browser"
+            )
+        if self._at and (
+            answer.status_code != _PARTIAL or answer.headers.get("ETag", "") != self._mark
+        ):
+            answer.close()
+            raise UpdateError(
+                f"the line broke, and {self._url} does not go on where it did",
+                "try again, or bring the file on a stick",
+            )
+        return answer
+
+
+def _refused(source: str, error: Exception) -> UpdateError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UpdateError(
+        f"{source} cannot be read: {reason.lower() or type(error).__name__}",
+        "try again, or bring the file on a stick",
+    )
