@@ -25,7 +25,7 @@ class Flash:
         self.synced: dict[int, bytes] = {}
         self.removed: dict[int, bytes] = {}  # May be there again after a cut.
         self.aside: list[int] = []
-        self.forgot: set[tuple[str, int]] = set()
+        self.forgot: set[tuple[str, int, str]] = set()  # Delivered, and kept no longer.
         self.capacity_bytes = ROOMY_BYTES
         # What the oracle knows of it: which message has which name, (stream, seq), and which
         # names are confirmed.

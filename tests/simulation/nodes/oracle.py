@@ -103,12 +103,12 @@ class Oracle:
 
     def node_forgot(self, flash, names: list[tuple[str, int]]) -> None:
         """A node keeps delivered records no longer."""
-        flash.forgot.update(names)
+        flash.forgot.update([(*name, flash.names.get(name, "")) for name in names])
 
     def node_reported(self, board, event: str) -> None:
         """A node tells its operator something."""
-        rot = board.flash.is_rotten or self._plan.restore_gateway
-        if event == "stream_forked" and not (self._plan.nodes.has_copies or rot):
+        may_part = self._plan.nodes.has_copies or board.flash.is_rotten
+        if event == "stream_forked" and not may_part:
             self._break("P2", f"{board.name} finds a fork where there is one copy only")
 
     def check_node(self, life) -> None:
@@ -260,9 +260,17 @@ class Oracle:
         self._check_once(found, boards)
 
     def _check_order(self, stream: str, names: list[Name]) -> None:
-        """Numbers rise within what the gateway has sent of a node's stream (P3)."""
+        """Numbers rise within what the gateway has sent of a node's stream (P3).
+
+        A restored gateway may send once more under its old name, where it then dropped all that
+        could be compared.
+        """
         latest: dict[str, Name] = {}
+        seen: set[Name] = set()
         for name in names:
+            if self._plan.restore_gateway and name in seen:
+                continue
+            seen.add(name)
             before = latest.get(name.stream)
             if before is not None and name.first <= before.last:
                 self._break("P3", f"{stream}: {name} after {before}")
@@ -281,21 +289,24 @@ class Oracle:
         return [name.uid for name in names if name.uid]
 
     def _check_puts(self, stream: str, names: list[Name]) -> None:
-        """Records of a stream are in the order in which they were put (P3).
+        """What a board has put into a stream is in the order in which it was put (P3).
 
-        Of what came twice the first one counts, unless that one was dropped.
+        Of what came twice the first one counts, unless that one was dropped.  Two copies of a node
+        share a stream where one of them has nothing left, a gap apart, that could be compared with
+        what the gateway has of the other; which of two boards put first nobody has promised.
         """
         if self._plan.restore_gateway:
             return
-        latest, seen = 0, set()
+        latest: Counter[str] = Counter()
+        seen = set()
         for name in sorted(names):
             if not name.uid or name.uid in seen or name.uid in self._node_dropped:
                 continue
             seen.add(name.uid)
-            number = self.told[name.uid].number
-            if number < latest:
-                self._break("P3", f"{stream}: {name} after number {latest}")
-            latest = number
+            told = self.told[name.uid]
+            if told.number < latest[told.board]:
+                self._break("P3", f"{stream}: {name} after number {latest[told.board]}")
+            latest[told.board] = told.number
 
     def _away(self, stream: str, names: list[Name]) -> list[Name]:
         """Return what of a node's stream had come as far as the gateway and is gone."""
@@ -323,7 +334,7 @@ class Oracle:
         explained.update([parse_name(text).uid for text in away])
         forgot = set().union(*[board.flash.forgot for board in boards])
         for name in map(parse_name, sorted(self._gateway_lost)):
-            if (name.stream, name.first) in forgot:
+            if (name.stream, name.first, name.uid) in forgot:
                 explained.add(name.uid)
         lost = sorted(self._stored - set(found) - explained)
         if lost:

@@ -118,6 +118,9 @@ class WatchedLog:
         before, through = str(lane.stream), lane.through
         lane.stream = Stream(self._node, epoch, lane.stream.lane)
         self._oracle.streams.add(str(lane.stream))
+        # What was delivered does not go on under the new name.
+        delivered = [(before, seq) for seq in range(1, through + 1)]
+        self._oracle.node_forgot(self._flash, delivered)
         for seq in range(through + 1, lane.last + 1):
             uid = self._flash.names.get((before, seq))
             if uid is not None:
