@@ -173,6 +173,33 @@ def test_the_budget_and_boots_outlive_their_segment():
     assert state.boots == [BOOT]
 
 
+def test_boots_alone_do_not_fill_the_flash():
+    flash = ModelFlash()
+    for number in range(1, 200):
+        log = open_on(flash.open(), boots_max=4)
+        log.append([Booted(Boot(number, f"{number:016x}", 0, 0))])
+        log.sync()
+        log.close()
+    assert len(flash.synced) <= 4  # Two lanes, and in each one that is full and one that is not.
+
+
+def test_a_segment_goes_only_once_the_next_one_is_there():
+    flash = ModelFlash()
+    log = open_on(flash.open(), boots_max=4)
+    begun = set()
+    for number in range(1, 100):
+        log.append([Booted(Boot(number, f"{number:016x}", 0, 0))])
+        # A cut now: what was synced is all that there is.
+        copy = ModelFlash()
+        copy.synced = dict(flash.synced)
+        left, running = open_on(copy.open()).recover(), log.recover()
+        assert left.boots[-4:] == running.boots
+        assert left.lanes == running.lanes
+        log.sync()
+        begun.update(flash.synced)
+    assert len(begun) > 10
+
+
 def test_reading_an_unknown_lane_is_our_own_bug():
     log = open_on(ModelFlash().open())
     with raises(ValueError):

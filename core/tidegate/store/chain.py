@@ -259,6 +259,9 @@ class Chain:
         self._seed = self._segments.seed(number)
         parts.append(Part(number, ahead.base, ahead.base + ahead.last + 1, 0))
         self._is_open = True
+        # Older ones may hold no record any more, or never did: a node that starts often and stores
+        # nothing fills segments with its boots.
+        self._has_shrunk = True
         self._put(segment_header(Segment(self._segments.node, number, [(ahead.lane, ahead.epoch)])))
         self._put(summary_frame(ahead, self._seed))
         for entry in self._preface():
