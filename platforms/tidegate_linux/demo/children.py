@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from tidegate_linux.frozen import SOURCE, environment_of_parts, form
+
 START_S = 20.0
 STOP_S = 10.0
 
@@ -102,20 +104,15 @@ class Child:
 
 def environment() -> dict[str, str]:
     """Return the environment in which a child finds this very program's code."""
-    variables = dict(os.environ)
-    if not is_frozen():
+    variables = environment_of_parts()
+    if form() == SOURCE:
         variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     return variables
 
 
-def is_frozen() -> bool:
-    """Tell whether this is the single binary."""
-    return bool(getattr(sys, "frozen", False))
-
-
 def own_command(*arguments: str) -> list[str]:
     """Return the command line that runs this very program with other arguments."""
-    program = [sys.executable] if is_frozen() else [sys.executable, "-m", "tidegate_linux"]
+    program = [sys.executable, "-m", "tidegate_linux"] if form() == SOURCE else [sys.executable]
     return [*program, *arguments]
 
 
