@@ -6,6 +6,7 @@
         previous -> versions/…   what it started before the last update
         trial                    there while `current` has not proved itself
         select                   run as root before every start: puts `previous` back if need be
+        keep                     starts it and starts it again, where no systemd does
     /usr/local/bin/tidegate -> ../lib/tidegate/current
     /etc/tidegate/gateway.toml   root's, read by the service's group
     /var/lib/tidegate            the service's own
@@ -38,6 +39,7 @@ class Layout:
         self.previous = self.home / "previous"
         self.trial = self.home / "trial"
         self.select = self.home / "select"
+        self.keep = self.home / "keep"
         self.command = root / "usr/local/bin/tidegate"
         self.shared = root / "usr/local/share"
         self.config_folder = root / "etc/tidegate"

@@ -10,12 +10,19 @@ from tidegate_linux.install.errors import InstallError
 
 UNIT = "systemd/tidegate-onefile.service"
 OPENRC = "openrc/tidegate"
-BUSYBOX = "openrc/S50tidegate"
+BUSYBOX = "busybox/S50tidegate"
 SELECT = "launch/select"
+KEEP = "launch/keep"
 CONFIG_FIRST = "config/first.toml"
-SAMPLES = ("gateway.toml", "hub.toml")
+SAMPLES = (
+    "config/gateway.toml",
+    "config/hub.toml",
+    "systemd/tidegate-low-ports.conf",
+    "systemd/tidegate-pi.conf",
+    "udev/70-tidegate-pi.rules",
+)
 # What the bundle has to bring along.
-PARTS = (UNIT, OPENRC, BUSYBOX, SELECT, CONFIG_FIRST, *(f"config/{name}" for name in SAMPLES))
+PARTS = (UNIT, OPENRC, BUSYBOX, SELECT, KEEP, CONFIG_FIRST, *SAMPLES)
 
 
 def part(name: str) -> bytes:

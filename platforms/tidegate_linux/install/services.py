@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tidegate_linux.install.errors import InstallError
 from tidegate_linux.install.layout import PROGRAM_MODE, TEXT_MODE, Layout
-from tidegate_linux.install.parts import BUSYBOX, OPENRC, UNIT, part
+from tidegate_linux.install.parts import BUSYBOX, KEEP, OPENRC, UNIT, part
 from tidegate_linux.install.steps import Step, file_step, link_step, removal_step
 
 # A gateway is ready when its journal is open: seconds, and minutes after a salvage.
@@ -21,8 +21,7 @@ class Service(NamedTuple):
     """One way of being started.  Commands are empty where nothing is to be told, or nobody is."""
 
     name: str
-    text: str  # Which of the parts is installed, and where.
-    path: Path
+    texts: dict[Path, str]  # Which of the parts are installed where; the last one starts it.
     mode: int
     enabled: tuple[Path, str] | None  # The link that starts it at boot, and where it leads to.
     reload: list[str]
@@ -30,10 +29,16 @@ class Service(NamedTuple):
     stop: list[str]
     active: list[str]
 
+    @property
+    def path(self) -> Path:
+        """Return the file by which it is started."""
+        return list(self.texts)[-1]
+
     def steps(self) -> list[Step]:
         """Return the steps that let it be started at boot."""
         links = [] if self.enabled is None else [link_step(*self.enabled)]
-        return [file_step(self.path, part(self.text), self.mode), *links]
+        files = [file_step(path, part(name), self.mode) for path, name in self.texts.items()]
+        return [*files, *links]
 
     def start_steps(self) -> list[Step]:
         """Return the step that starts it now, where somebody is there to do so."""
@@ -44,10 +49,10 @@ class Service(NamedTuple):
     def removal_steps(self) -> list[Step]:
         """Return the steps that stop it and undo `steps`."""
         stop = Step("stop the service", lambda: not self.is_active(), self._stop)
-        text = removal_step(self.path)
-        removal = text._replace(carry_out=lambda: self._forget(text))
         links = [] if self.enabled is None else [removal_step(self.enabled[0])]
-        return [stop, *links, removal]
+        *others, last = map(removal_step, self.texts)
+        forget = last._replace(carry_out=lambda: self._forget(last))
+        return [stop, *links, forget, *others]
 
     def is_active(self) -> bool:
         """Tell whether the service runs; a host where nobody starts services has none."""
@@ -118,8 +123,7 @@ def _systemd(layout: Layout, runs: bool) -> Service:
     link = layout.root / "etc/systemd/system/multi-user.target.wants/tidegate.service"
     return Service(
         "systemd",
-        UNIT,
-        layout.unit,
+        {layout.unit: UNIT},
         TEXT_MODE,
         (link, "/etc/systemd/system/tidegate.service"),
         ["systemctl", "daemon-reload"] if runs else [],
@@ -132,8 +136,7 @@ def _systemd(layout: Layout, runs: bool) -> Service:
 def _openrc(layout: Layout, runs: bool) -> Service:
     return Service(
         "OpenRC",
-        OPENRC,
-        layout.root / "etc/init.d/tidegate",
+        {layout.keep: KEEP, layout.root / "etc/init.d/tidegate": OPENRC},
         PROGRAM_MODE,
         (layout.root / "etc/runlevels/default/tidegate", "/etc/init.d/tidegate"),
         [],
@@ -147,8 +150,7 @@ def _busybox(layout: Layout, runs: bool) -> Service:
     path = layout.root / "etc/init.d/S50tidegate"
     return Service(
         "BusyBox",
-        BUSYBOX,
-        path,
+        {layout.keep: KEEP, path: BUSYBOX},
         PROGRAM_MODE,
         None,
         [],

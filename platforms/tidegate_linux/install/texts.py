@@ -20,5 +20,6 @@ def shared_texts(commands: click.Group, date: str) -> dict[str, bytes]:
     for shell, name in PLACES.items():
         texts[name] = completion_script(commands, shell).encode() + b"\n"
     for sample in SAMPLES:
-        texts[f"{DOCUMENTS}/examples/{sample}"] = part(f"config/{sample}")
+        name = sample.rpartition("/")[2]
+        texts[f"{DOCUMENTS}/examples/{name}"] = part(sample)
     return texts

@@ -1,0 +1,140 @@
+"""What `tidegate install` refuses, before it has changed anything."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from fixtures.gateway import PATHS
+from fixtures.images import AMD64, ARM64, NAME, elf, make_image, make_program, tidegate, tree
+from tidegate_linux.install.durable import Owner, write_file, write_link
+from tidegate_linux.install.layout import Layout
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make an image")
+
+
+@pytest.fixture
+def program(tmp_path):
+    return make_program(tmp_path)
+
+
+@pytest.fixture
+def image(tmp_path):
+    return make_image(tmp_path)
+
+
+def expect_refusal(image, what, *arguments):
+    before = tree(image)
+    done = tidegate("install", *arguments, "--root", image)
+    assert done.returncode == 1
+    assert what in done.stderr
+    assert tree(image) == before
+
+
+@as_root
+def test_a_program_for_another_machine_is_refused(tmp_path, image):
+    other = elf(tmp_path / "tidegate-1.2.0-linux-glibc236-amd64", AMD64)
+    expect_refusal(image, "is for amd64, and this is arm64", other)
+
+
+@as_root
+def test_a_name_that_contradicts_the_program_is_refused(tmp_path, image):
+    expect_refusal(image, "is a program for amd64", elf(tmp_path / NAME, AMD64))
+
+
+@as_root
+@pytest.mark.parametrize("content", [b"", b"#!/bin/sh\n", b"\x7fELF\x01\x01" + bytes(60)])
+def test_what_is_no_program_of_ours_is_refused(tmp_path, image, content):
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    expect_refusal(image, "is no program for amd64 or arm64", path)
+
+
+@as_root
+def test_a_program_that_is_not_there_is_refused(tmp_path, image):
+    expect_refusal(image, "is no program", tmp_path / "none")
+
+
+@as_root
+def test_an_unknown_name_for_another_machine_is_refused(tmp_path, image):
+    expect_refusal(image, "cannot be asked here what it is", elf(tmp_path / "tidegate", ARM64))
+
+
+@as_root
+def test_a_program_of_somebody_else_is_refused(tmp_path, image):
+    other = shutil.copy("/bin/true", tmp_path / "tidegate")
+    expect_refusal(image, "is not tidegate", other)
+
+
+@as_root
+def test_source_cannot_install_itself(image):
+    expect_refusal(image, "runs from source")
+
+
+@as_root
+def test_another_version_or_build_is_left_to_update(tmp_path, image, program):
+    assert tidegate("install", program, "--root", image).returncode == 0
+    newer = elf(tmp_path / NAME.replace("1.2.0", "1.3.0"), ARM64)
+    expect_refusal(image, f"{NAME} is installed, and this is", newer)
+    program.write_bytes(program.read_bytes() + b"!")
+    expect_refusal(image, f"another build of {NAME} is installed", program)
+
+
+@as_root
+def test_beside_the_debian_package_nothing_is_installed(image, program):
+    elf(Layout(image).package, ARM64)
+    expect_refusal(image, "the Debian package of tidegate is installed", program)
+    assert "the Debian package" in tidegate("uninstall", "--root", image).stderr
+
+
+@as_root
+def test_a_folder_without_a_place_for_a_file_says_which_step_failed(image, program):
+    (image / "usr/local").write_text("no folder")
+    done = tidegate("install", program, "--root", image)
+    assert done.returncode == 1
+    assert f"cannot make {Layout(image).home}: not a directory" in done.stderr
+
+
+def test_a_root_that_is_not_there_is_refused(tmp_path):
+    for command in ("install", "uninstall"):
+        assert "is no folder" in tidegate(command, "--root", tmp_path / "none").stderr
+
+
+@as_root
+def test_only_root_installs_but_anybody_may_look():
+    # Imported first: nobody may look into the folder of the Python that runs this.
+    script = "import os, tidegate_linux.install.install, tidegate_linux.cli as cli\n"
+    script += "os.setgid(65534); os.setuid(65534); cli.main()"
+    environment = {**os.environ, "PYTHONPATH": PATHS}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        image, program = make_image(Path(folder)), make_program(Path(folder))
+        for extra, code, text in (([], 1, "only root"), (["--dry-run"], 0, "would make")):
+            command = [sys.executable, "-c", script, "install", program, "--root", image, *extra]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            assert done.returncode == code, done.stderr
+            assert text in done.stdout + done.stderr
+
+
+def test_a_file_is_replaced_whole_with_its_mode_and_owner(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with path.open() as old:
+        owner = Owner(os.geteuid(), os.getegid())
+        write_file(path, b"new", 0o640, owner)
+        assert old.read() == "old"
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_in_one_step(tmp_path):
+    link = tmp_path / "current"
+    for target in ("versions/a", "versions/b"):
+        write_link(link, target)
+        assert str(link.readlink()) == target
+    assert list(tmp_path.iterdir()) == [link]
