@@ -23,7 +23,7 @@ from tidegate_pi.sensors import FLAGS, Readings, Sensors, warnings_of
 from tidegate_pi.tree import read_identity
 from tidegate_pi.watchdog import Watchdog
 
-# Each reading is a question to the firmware, a millisecond of the engine's time.
+# They change slowly, and it is the engine's time.
 SENSORS_S = 10.0
 
 _LOG = logging.getLogger("tidegate.board")
