@@ -77,14 +77,16 @@ class LogJournal:
         self._failed = ""
         self._chains: list[Chain] = []
         names = lanes + [name for name in survey.lanes if name not in lanes]
+        own: dict[int, Boot] = {}  # Boots of the first lane.
         is_first = True
         boot_last = 0
+        spent: Spent | None = None
         for name in names:
             found = survey.lane(name)
             boot_last = max(boot_last, found.boot_last)
-            self._boots.update(found.boots)
-            if found.spent is not None:
-                self._spent = found.spent
+            # What another lane says is older.
+            self._boots = _newest_boots(found.boots, self._boots, boots_max)
+            spent = spent or found.spent
             self._torn.extend(found.torn)
             preface = self._preface if is_first else list
             chain = Chain(survey.segments, found.account, found.parts, found.is_open, preface)
@@ -92,7 +94,11 @@ class LogJournal:
             if found.is_new:
                 # An identity that may have been told to somebody must never be made anew.
                 chain.begin()
+            if is_first:
+                own = found.boots
             is_first = False
+        self._spent = spent or self._spent
+        self._bring_along(own)
         if boot_last > max(self._boots, default=0):
             # What was said of it is damaged.  No other boot may have its number, or the records of
             # both would get the time of the later one (P7).
@@ -100,6 +106,15 @@ class LogJournal:
         self.damaged = survey.damaged
         self._quarantine = Quarantine(survey.segments, survey.quarantine)
         self._boots_ahead, self._spent_ahead = dict(self._boots), self._spent
+
+    def _bring_along(self, own: "dict[int, Boot]") -> None:
+        """Have the first lane say what another one says of boots, which was the first one once.
+
+        Durable with the first commit; the other lane's next segment no longer says it.
+        """
+        if any(number not in own for number in self._boots):
+            for entry in self._preface():
+                self._chains[0].append(entry)
 
     def recover(self) -> JournalState:
         """Return what the journal holds."""
@@ -197,10 +212,8 @@ class LogJournal:
             chain.append(entry)
 
     def _remember(self, boot: "Boot") -> None:
-        boots = self._boots_ahead
-        boots[boot.number] = boot
-        while len(boots) > self._boots_max:
-            del boots[min(boots)]
+        added = {boot.number: boot}
+        self._boots_ahead = _newest_boots(self._boots_ahead, added, self._boots_max)
 
     def _preface(self) -> "list[Entry]":
         """Return what each segment of the first lane begins with."""
@@ -216,6 +229,17 @@ class LogJournal:
             records.extend(_newest(chain, self._recent_max))
         records.sort(key=lambda record: (record.boot, record.ticks_ms))
         return [(record.topic, record.properties) for record in records[-self._recent_max :]]
+
+
+def _newest_boots(
+    older: "dict[int, Boot]", newer: "dict[int, Boot]", count_max: int
+) -> "dict[int, Boot]":
+    """Return what both know of boots, where they differ what `newer` says."""
+    boots = dict(older)
+    boots.update(newer)
+    while len(boots) > count_max:
+        del boots[min(boots)]
+    return boots
 
 
 def _newest(chain: Chain, count: int) -> "list[Record]":

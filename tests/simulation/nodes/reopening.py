@@ -10,6 +10,7 @@ from tidegate.delivery.chance import Chance
 from tidegate.records.span import sequence_numbers
 from tidegate.records.stream import Stream
 from tidegate.store.log import open_log
+from tidegate_micropython.shell import BOOTS_MAX
 
 TURNS = 16  # A look each so many turns of a node finds what one each turn would.
 
@@ -30,10 +31,10 @@ def check_reopened(life) -> None:
         return
     plan = life.plan._replace(flash_rate=0, heap_rate=0)
     lanes = [lane.name for lane in plan.settings.lanes]
-    log = open_log(FlashMedium(world, Still(), flash.image(), plan), lanes, Chance(1))
+    medium = FlashMedium(world, Still(), flash.image(), plan)
+    log = open_log(medium, lanes, Chance(1), boots_max=BOOTS_MAX)
     state, running = log.recover(), life.log.state()
-    boots = state.boots[-len(running.boots) :]  # It trims them with the next one only.
-    if (state.node, state.lanes, boots) != (running.node, running.lanes, running.boots):
+    if state != running:
         raise BrokenPromiseError(f"P1: {life.name} has {running}, a cut would leave {state}")
     for lane in state.lanes:
         stream = str(Stream(state.node, lane.epoch, lane.lane))
