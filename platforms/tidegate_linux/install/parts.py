@@ -21,8 +21,6 @@ SAMPLES = (
     "systemd/tidegate-pi.conf",
     "udev/70-tidegate-pi.rules",
 )
-# What the bundle has to bring along.
-PARTS = (UNIT, OPENRC, BUSYBOX, SELECT, KEEP, CONFIG_FIRST, *SAMPLES)
 
 
 def part(name: str) -> bytes:
