@@ -23,9 +23,6 @@ from micropython import BuildError
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCH = "arm64"
-# Python and the shared library of it that PyInstaller takes along; what it calls: strip, objdump,
-# ldd (which bash runs) and ldconfig; and env and sh, with which it is called.
-PACKAGES = ["python3", "libpython3.11", "binutils", "bash", "libc-bin", "coreutils", "dash"]
 PYTHON = "3.11"
 # The oldest of these that a library has is taken; none is above the glibc of the root.
 PLATFORMS = [f"manylinux{name}_aarch64" for name in ("2014", "_2_17", "_2_27", "_2_28", "_2_31")]
@@ -39,56 +36,49 @@ def main(arguments: list[str]) -> int:
     """Build for the command line; return the exit code."""
     parser = argparse.ArgumentParser(description="Freeze the program for arm64, in a root of it.")
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
-    out = parser.parse_args(arguments).out.resolve()
+    parser.add_argument("--commit", help="The commit to name; git is asked by default.")
+    options = parser.parse_args(arguments)
     bootstrap.install_packages(bootstrap.missing_packages(bootstrap.ARM64_PROGRAMS))
     try:
-        freeze(out)
+        freeze(options.out.resolve(), binary.source_of(options.commit))
     except (debian.DebianError, BuildError) as error:
         print(f"arm64_root: error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def freeze(out: Path) -> None:
+def freeze(out: Path, source: binary.Source) -> None:
     """Make the root, give it libraries, sources and a bundle, and have it build into `out`."""
-    source = binary.source_of(None)
-    work = out / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    with debian.locked(work / "root-arm64.lock"):
-        root = debian.extracted(ARCH, PACKAGES)
-        debian.allow_foreign(ARCH)
-        libraries = libraries_for(work / "libraries-arm64")
-        bundle = work / "micropython-arm64"
-        run([sys.executable, str(ROOT / "build" / "micropython.py"), "--out", str(bundle)])
-        command = ["python3", f"{SOURCES}/build/binary.py", "--here", "--arch", ARCH]
-        command += ["--out", OUT, "--commit", source.commit]
-        command += ["--bundle", f"{OUT}/{bundle.relative_to(out)}"]
-        environment = {"PYTHONPATH": LIBRARIES, "SOURCE_DATE_EPOCH": str(source.time_s)}
-        in_root(root, {SOURCES: ROOT, LIBRARIES: libraries, OUT: out}, environment, command)
-        # What root has made is for whoever asked for it.
-        made = [work / f"binary-{ARCH}", *out.glob(f"*-{ARCH}*")]
-        run([*debian.as_root(), "chown", "-R", f"{os.getuid()}:{os.getgid()}", *map(str, made)])
+    root = debian.extracted(ARCH, debian.FREEZING)
+    debian.allow_foreign(ARCH)
+    libraries = libraries_for_arm64()
+    bundle = out / "work" / "micropython-arm64"
+    run([sys.executable, str(ROOT / "build" / "micropython.py"), "--out", str(bundle)])
+    command = ["python3", f"{SOURCES}/build/binary.py", "--here", "--arch", ARCH]
+    command += ["--out", OUT, "--commit", source.commit]
+    command += ["--bundle", f"{OUT}/{bundle.relative_to(out)}"]
+    environment = {"PYTHONPATH": LIBRARIES, "SOURCE_DATE_EPOCH": str(source.time_s)}
+    in_root(root, {SOURCES: ROOT, LIBRARIES: libraries, OUT: out}, environment, command)
+    # What root has made is for whoever asked for it.
+    made = [out / "work" / f"binary-{ARCH}", *out.glob(f"*-{ARCH}*")]
+    run([*debian.as_root(), "chown", "-R", f"{os.getuid()}:{os.getgid()}", *map(str, made)])
 
 
-def libraries_for(folder: Path) -> Path:
-    """Put the libraries for arm64 into a folder, from wheels: nothing is run, nothing compiled."""
+def libraries_for_arm64() -> Path:
+    """Return a folder with the libraries, from wheels: nothing is run for it, nothing compiled."""
     wanted = requirements()
-    stamp = folder.with_name(f"{folder.name}.stamp")
-    constraints = CONSTRAINTS.read_text() if CONSTRAINTS.exists() else ""
-    identity = hashlib.sha256("\n".join([*wanted, constraints, *PLATFORMS]).encode()).hexdigest()
-    if folder.exists() and stamp.exists() and stamp.read_text() == identity:
-        return folder
-    if folder.exists():
-        shutil.rmtree(folder)
-    stamp.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    command += ["--target", str(folder), "--no-compile", "--only-binary=:all:"]
-    command += ["--implementation", "cp", "--python-version", PYTHON]
-    command += [word for platform in PLATFORMS for word in ("--platform", platform)]
-    if constraints:
-        command += ["--constraint", str(CONSTRAINTS)]
-    run([*command, *wanted])
-    stamp.write_text(identity)
+    recipe = "\n".join([*wanted, *PLATFORMS, PYTHON, CONSTRAINTS.read_text()])
+    name = f"libraries-{ARCH}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    folder, fresh = debian.CACHE / name, debian.CACHE / f"new-{name}"
+    with debian.locked(debian.CACHE / f"{name}.lock"):
+        if not folder.exists():
+            shutil.rmtree(fresh, ignore_errors=True)
+            command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install"]
+            command += ["--quiet", "--target", str(fresh), "--no-compile", "--only-binary=:all:"]
+            command += ["--implementation", "cp", "--python-version", PYTHON]
+            command += [word for platform in PLATFORMS for word in ("--platform", platform)]
+            run([*command, "--constraint", str(CONSTRAINTS), *wanted])
+            fresh.rename(folder)
     return folder
 
 

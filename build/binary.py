@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.arch != own_arch():
-            return in_root(options.arch, options.out)
+            return in_root(options.arch, options.out, options.commit)
         if not options.here:
             return in_environment(arguments)
         built = build(options.out.resolve(), options.commit, options.bundle)
@@ -94,12 +94,13 @@ def in_environment(arguments: list[str]) -> int:
     return subprocess.run([python, __file__, "--here", *arguments], check=False).returncode
 
 
-def in_root(arch: str, out: Path) -> int:
+def in_root(arch: str, out: Path, commit: "str | None") -> int:
     """Build for another kind of machine, in a root of that kind."""
     program = ROOT / "build" / f"{arch}_root.py"
     if not program.exists():
         raise BuildError(f"for {arch} this must run on a machine of that kind")
     command = [sys.executable, str(program), "--out", str(out)]
+    command += ["--commit", commit] if commit else []
     return subprocess.run(command, check=False).returncode
 
 

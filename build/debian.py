@@ -28,6 +28,10 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tide
 SUITE = "bookworm"
 DAYS_MAX = 30
 DAY_S = 86_400
+# A root in which Python freezes a program: Python and the shared library of it that goes along;
+# what PyInstaller calls: strip, objdump, ldd (which bash runs) and ldconfig; what it is called
+# with: env and sh.  Emulated programs find their C library there, too.
+FREEZING = ["python3", "libpython3.11", "binutils", "bash", "libc-bin", "coreutils", "dash"]
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # Debian's name of an architecture -> the kernel's.
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
