@@ -9,6 +9,7 @@ the bundle for boards and the name of the commit from outside too.  In the root 
 import argparse
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,8 +61,11 @@ def freeze(out: Path, source: binary.Source) -> None:
     environment = {"PYTHONPATH": LIBRARIES, "SOURCE_DATE_EPOCH": str(source.time_s)}
     in_root(root, {SOURCES: ROOT, LIBRARIES: libraries, OUT: out}, environment, command)
     # What root has made is for whoever asked for it.
-    made = [out / "work" / f"binary-{ARCH}", *out.glob(f"*-{ARCH}*")]
-    run([*debian.as_root(), "chown", "-R", f"{os.getuid()}:{os.getgid()}", *map(str, made)])
+    made = sorted(out.glob(f"tidegate-{source.version}-*-{ARCH}*"))
+    chown = [*debian.as_root(), "chown", "-R", f"{os.getuid()}:{os.getgid()}"]
+    run([*chown, str(out / "work" / f"binary-{ARCH}"), *map(str, made)])
+    for path in made:
+        print(f"{path.stat().st_size:>12,}  {path}")
 
 
 def libraries_for_arm64() -> Path:
@@ -97,25 +101,27 @@ def in_root(
     The mounts are in a namespace of the command's own: they are gone when it ends, however it ends,
     so whoever removes the root never removes what was mounted there.
     """
-    steps = ["set -e", f"mkdir -p {root}/proc {root}/dev", f"mount --bind /dev {root}/dev"]
-    steps += [f"mount -t proc proc {root}/proc", f"mount -t tmpfs tmp {root}/tmp"]
+    steps = ['set -e; cd "$0"; mkdir -p proc dev tmp', "mount --bind /dev dev"]
+    steps += ["mount -t proc proc proc", "mount -t tmpfs tmp tmp"]
     for number, (name, folder) in enumerate(folders.items(), 1):
-        steps += [f"mkdir -p {root}{name}", f"mount --bind '{folder}' {root}{name}"]
+        steps += [f"mkdir -p .{name}", f"mount --bind {shlex.quote(str(folder))} .{name}"]
         if number < len(folders):
-            steps += [f"mount -o remount,bind,ro {root}{name}"]
+            steps += [f"mount -o remount,bind,ro .{name}"]
     # The list of libraries that ldconfig keeps is made by no one where nothing was configured.
     steps += ['chroot "$0" /sbin/ldconfig', 'exec chroot "$0" /usr/bin/env -i "$@"']
     path = "/usr/sbin:/usr/bin:/sbin:/bin"
     fixed = {"PATH": path, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp"}
     words = [f"{name}={value}" for name, value in {**fixed, **environment}.items()]
     script = "\n".join(steps)
-    run([*debian.as_root(), "unshare", "--mount", "sh", "-c", script, str(root), *words, *command])
+    unshare = [*debian.as_root(), "unshare", "--mount", "sh", "-c", script, str(root)]
+    run([*unshare, *words, *command])
 
 
 def run(command: "list[str]") -> None:
-    """Run a command, whose own words are the error if it fails."""
+    """Run a command, whose own words are the error if it fails; else they are of no interest."""
+    null = subprocess.DEVNULL
     try:
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdin=null, stdout=null)
     except (OSError, subprocess.CalledProcessError) as error:
         raise BuildError(f"{command[0]} failed: {error}") from None
 
