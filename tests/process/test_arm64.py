@@ -47,7 +47,7 @@ def test_emulated_demo_keeps_its_promises(arm64):
 
 
 def test_emulated_gateway_is_killed_and_loses_nothing(arm64, tmp_path):
-    with Site(tmp_path, program=arm64.program) as site:
+    with Site(tmp_path, program=arm64.in_folder) as site:
         with site.load(devices=4, per_s=10):
             for _ in range(2):
                 site.pause(3)
