@@ -7,6 +7,7 @@
 #   check  format, lint, types, tidy, GitHub's workflows
 #   micropython  what a MicroPython node is given: bytecode, package.json, ROMFS image, manifest
 #   binary the program with its own Python, as one file and as a folder; ARCH=arm64 for a Pi
+#   dist   everything that is handed out: binaries, packages, the node, checksums; ARCH=amd64 for one kind
 #   release  what `make dist` left, as TAG=v1.2.3, with checksums and its part of the changelog
 #   bench  side by side with Mosquitto, its bridge and NATS
 #   fuzz   every parser under atheris
@@ -19,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadgroup
 
-.PHONY: run test quick slow delivery check micropython binary release bench fuzz clean need-python
+.PHONY: run test quick slow delivery check micropython binary dist release bench fuzz clean need-python
 .PHONY: need-run need-test need-micropython need-binary need-delivery need-bench need-fuzz
 
 run: need-run
@@ -53,6 +54,9 @@ micropython: need-micropython
 
 binary: need-binary
 	.venv-build/bin/python build/binary.py $(if $(ARCH),--arch $(ARCH))
+
+dist: need-binary
+	.venv-build/bin/python build/dist.py $(if $(ARCH),--arch $(ARCH))
 
 release: need-python
 	python3 build/release.py

@@ -48,7 +48,7 @@ UMQTT_MODULE = "umqtt/simple.py"
 # What binaries are built with, to the version; a release builds the same bytes years later.
 CONSTRAINTS = ROOT / "packaging" / "pyinstaller" / "constraints.txt"
 BUILD_PROGRAMS = {"binutils": "strip"}
-BUILD_EXTRAS = {"build", "deploy", "pi"}
+BUILD_EXTRAS = {"build", "deploy", "pi", "sbom"}
 # Makes and runs arm64 programs on another kind of machine (build/debian.py).
 ARM64_PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -101,6 +101,7 @@ def main(arguments: "list[str]") -> int:
             prepare_umqtt()
         if arguments[0] == "test":
             prepare_mqtt_js()
+            prepare_for_tests_of_binaries()
     return 0
 
 
@@ -189,26 +190,40 @@ def prepare_build_environment() -> None:
 
     The project itself stays out: what is frozen are the sources of whoever freezes them.
     """
-    texts = [(ROOT / "pyproject.toml").read_bytes(), CONSTRAINTS.read_bytes()]
-    digest = hashlib.sha256(b"".join(texts)).hexdigest()
-    stamp = BUILD_VENV / STAMP
-    if stamp.exists() and stamp.read_text() == digest:
+    own, stamp = str(BUILD_VENV / "bin" / "python"), BUILD_VENV / STAMP
+    if stamp.exists() and can("tomllib", own) and stamp.read_text() == build_identity(own):
         return
     python = find_build_python()
     say(f"making {BUILD_VENV.name} with {python}")
     subprocess.run([python, "-m", "venv", "--clear", str(BUILD_VENV)], check=True)
-    own = str(BUILD_VENV / "bin" / "python")
-    code = "import sys, tomllib; project = tomllib.load(open(sys.argv[1], 'rb'))['project']\n"
-    code += "extras = project['optional-dependencies']\n"
-    code += (
-        "print(*project['dependencies'], *sum((extras[e] for e in sys.argv[2:]), []), sep='\\n')"
-    )
-    reading = [own, "-c", code, str(ROOT / "pyproject.toml"), *sorted(BUILD_EXTRAS)]
-    wanted = subprocess.run(reading, check=True, stdout=subprocess.PIPE).stdout.decode().split("\n")
     pip = [own, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    pip += ["--constraint", str(CONSTRAINTS), *filter(None, wanted)]
+    pip += ["--constraint", str(CONSTRAINTS), *build_requirements(own)]
     subprocess.run(pip, check=True)
-    stamp.write_text(digest)
+    stamp.write_text(build_identity(own))
+
+
+def prepare_for_tests_of_binaries() -> None:
+    """Make `.venv-build` for tests that freeze the program; they skip where it cannot be had."""
+    try:
+        prepare_build_environment()
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        tell_missing(f"{BUILD_VENV.name} ({error})", False)
+
+
+def build_identity(python: str) -> str:
+    """Return a digest of what is asked for, and of the versions."""
+    text = "\n".join([*build_requirements(python), CONSTRAINTS.read_text()])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def build_requirements(python: str) -> "list[str]":
+    """Return what the project and the extras for binaries ask for; `python` can read TOML."""
+    code = "import sys, tomllib; project = tomllib.load(open(sys.argv[1], 'rb'))['project']\n"
+    code += "extras = [project['optional-dependencies'][name] for name in sys.argv[2:]]\n"
+    code += "print(*project['dependencies'], *sum(extras, []), sep='\\n')"
+    command = [python, "-c", code, str(ROOT / "pyproject.toml"), *sorted(BUILD_EXTRAS)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    return printed.decode().splitlines()
 
 
 def find_build_python() -> str:
