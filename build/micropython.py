@@ -18,27 +18,18 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
-from joining import join
+import compacting
+from compacting import PLATFORM
 from renaming import JoiningError
 
 ROOT = Path(__file__).resolve().parent.parent
-PLATFORM = "tidegate_micropython"
 # .mpy of core and platform together, and of what a running node has of it: one link, and no reader
 # of the configuration.  Loaded from /lib that lies on the heap, beside the node's own memory; a
-# Pico W has some 190 KB of it.  Both are what was reached, not what was wished for: 65,536.
-NODE_BYTES_MAX = 100_000
-RUNNING_BYTES_MAX = 80_000
-# The modules that load first, in this order, and what a sketch or `tidegate deploy` may use.
-FIRST = [PLATFORM, f"{PLATFORM}.config", f"{PLATFORM}.composition"]
-PUBLIC = {
-    "tidegate.errors.StorageError",
-    "tidegate.version.VERSION",
-    f"{PLATFORM}.*",
-    f"{PLATFORM}.node.*",
-    f"{PLATFORM}.sampler.*",
-}
+# Pico W has some 190 KB of it.  65,536 were wished for; for all of it that is not reached.
+NODE_BYTES_MAX = 81_500
+RUNNING_BYTES_MAX = 65_536
 # What a node loads in passing, or never together with its uplink over MQTT.
 NOT_RUNNING = {"config", "http_link", "plain_link", "cycle", "status", "reasons"}
 # Without asserts, which guard against our own bugs (1 % of the bytes), and without the numbers of
@@ -110,12 +101,17 @@ def build(root: Path, out: Path, optimisation: int = OPTIMISATION) -> Sizes:
     version = version_of(root)
     if out.exists():
         shutil.rmtree(out)
-    for name, text in joined(modules.files).items():
+    try:
+        texts, names = compacting.compacted(modules.files)
+    except JoiningError as error:
+        raise BuildError(str(error)) from error
+    for name, text in texts.items():
         source = out / "src" / name
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(text, encoding="utf-8")
         compile_module(out, name, optimisation)
     template = (root / "packaging" / "micropython" / "manifest.py").read_text()
+    (out / "names.txt").write_text(names)
     (out / "manifest.py").write_text(manifest(template, version, modules.packages, optimisation))
     (out / "package.json").write_text(package_json(out, version, modules.packages))
     write_zip(out / "lib", out / f"tidegate-{version}-mpy.zip")
@@ -148,29 +144,6 @@ def modules_of(root: Path) -> Modules:
             elif not found and top not in BUILT_IN:
                 raise BuildError(f"{name} imports {imported}, which no board has")
     return Modules(dict(sorted(files.items())), sorted(packages))
-
-
-def joined(files: "dict[str, Path]") -> "dict[str, str]":
-    """Return the texts of the few modules that a board gets, by their path on its import path."""
-    texts = {}
-    packages = set()
-    for name, path in files.items():
-        module = name.removesuffix(".py").replace("/", ".")
-        if module.endswith(".__init__"):
-            module = module.removesuffix(".__init__")
-            packages.add(module)
-        texts[module] = without_types(path.read_text(encoding="utf-8"))
-    try:
-        left = join(texts, [name for name in FIRST if name in texts], PUBLIC)
-    except JoiningError as error:
-        raise BuildError(str(error)) from error
-    result = {}
-    for module, text in left.items():
-        if not text.strip() and not any(name.startswith(module + ".") for name in left):
-            continue  # A package that only held what is elsewhere now.
-        init = "/__init__" if module in packages else ""
-        result[f"{module.replace('.', '/')}{init}.py"] = text
-    return result
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -210,54 +183,6 @@ def module_files(module: str, roots: "list[Path]") -> "list[Path]":
                 found.append(name)
                 break
     return found
-
-
-def without_types(text: str) -> str:
-    """Return a module without what only a type checker or CPython looks at; lines keep their place.
-
-    MicroPython would carry it along: `TYPE_CHECKING` is a variable there, so the imports below it
-    are compiled, and it accepts `__slots__` without effect.  A record that adds to its `namedtuple`
-    only the types of its fields is that tuple itself: a class less, and half of each instance.
-    """
-    lines = text.splitlines(keepends=True)
-    for block in ast.walk(ast.parse(text)):
-        body = getattr(block, "body", None)
-        if not isinstance(body, list):
-            continue
-        for statement in body:
-            if is_for_others(statement):
-                first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
-                # A body needs a statement; a constant is one, and compiles to nothing.
-                left = "0\n" if len(body) == 1 else "\n"
-                lines[first] = " " * statement.col_offset * len(left.strip()) + left
-                lines[first + 1 : last] = ["\n"] * (last - first - 1)
-            elif is_plain_record(statement):
-                first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
-                lines[first] = f"{statement.name} = {ast.unparse(statement.bases[0])}\n"
-                lines[first + 1 : last] = ["\n"] * (last - first - 1)
-    return "".join(lines)
-
-
-def is_for_others(statement: ast.stmt) -> bool:
-    """Tell whether a statement does nothing on MicroPython but take room."""
-    if isinstance(statement, ast.If):
-        return ast.unparse(statement.test) == "TYPE_CHECKING" and not statement.orelse
-    if isinstance(statement, ast.Assign):
-        return ast.unparse(statement.targets[0]) in ("TYPE_CHECKING", "__slots__")
-    return False
-
-
-def is_plain_record(statement: ast.stmt) -> "TypeGuard[ast.ClassDef]":
-    """Tell whether a class is a `namedtuple` to which nothing is added but texts and types."""
-    if not isinstance(statement, ast.ClassDef) or statement.decorator_list:
-        return False
-    bases = [base for base in statement.bases if isinstance(base, ast.Call)]
-    return [ast.unparse(base.func) for base in bases] == ["namedtuple"] and all(
-        is_for_others(one)
-        or (isinstance(one, ast.AnnAssign) and one.value is None)
-        or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
-        for one in statement.body
-    )
 
 
 def version_of(root: Path) -> str:

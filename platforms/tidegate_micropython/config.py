@@ -116,6 +116,7 @@ def _uplink(uplink: "Any") -> "Any":
         uplink.type, url, *login, uplink.ca_file, uplink.prefix
     )
     uplink.host, uplink.port, uplink.path, uplink.tls = url.host, url.port, url.path, is_tls(url)
+    uplink.url = None  # In memory a deleted attribute keeps its value, and with it this module.
     del uplink.url
     return uplink
 

@@ -97,22 +97,22 @@ def test_what_only_others_read_leaves_and_every_line_keeps_its_number():
         "def f():\n"
         "    return 1\n"
     )
-    left = BUILD.without_types(text)
+    left = BUILD.compacting.without_types(text)
     assert left == "\n\n\n\n\nclass C:\n    0\ndef f():\n    return 1\n"
-    assert BUILD.without_types(left) == left
+    assert BUILD.compacting.without_types(left) == left
     kept = "if TYPE_CHECKING:\n    a = 1\nelse:\n    a = 2\n"
-    assert BUILD.without_types(kept) == kept
+    assert BUILD.compacting.without_types(kept) == kept
 
 
 def test_a_record_that_adds_only_types_is_its_tuple():
     head = 'class A(\n    namedtuple("A", ("b",))\n):\n    """Text."""\n\n'
     head += "    __slots__ = ()\n    b: int\n"
-    left = BUILD.without_types(head + "c = A(1)\n")
+    left = BUILD.compacting.without_types(head + "c = A(1)\n")
     assert left.split() == 'A = namedtuple("A", ("b",)) c = A(1)'.replace('"', "'").split()
     assert left.count("\n") == head.count("\n") + 1
     method = "\n    def __str__(self):\n        return self.b\n"
     for kept in (head + method, head + "    c = 1\n", head.replace("namedtuple", "record")):
-        assert BUILD.without_types(kept).startswith("class A(\n"), kept
+        assert BUILD.compacting.without_types(kept).startswith("class A(\n"), kept
 
 
 def test_equal_sources_give_equal_bytes_wherever_they_lie(tmp_path):
@@ -193,7 +193,7 @@ import tidegate_micropython
 assert tidegate_micropython.__file__.endswith(".mpy"), tidegate_micropython.__file__
 node = tidegate_micropython.start({"journal": {"folder": "log"}})
 node.put("a/topic", 21.5)
-held = node.shell.held_records()
+held = node.status()["streams"][0]["held"]
 node.close()
 print("held", held)
 """

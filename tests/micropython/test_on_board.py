@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from test_micropython import ROOT, RUNNER, TIMEOUT_S, program
+from fixtures.compact_tree import compile_compacted
+from test_micropython import ROOT, RUN_COMPILED, TIMEOUT_S, program
 
 FOLDER = Path(__file__).with_name("on_board")
-# With every module compiled from source on the heap of a 64-bit port, its tests too; a board has
-# neither.
+# With every module on the heap of a 64-bit port, its tests too, and for some compiled there from
+# source; a board has none of that.
 HEAP = "2m"
 KILLS = 12
 
@@ -22,8 +23,21 @@ sys.path.insert(0, str(ROOT / "build"))
 import node_keys  # noqa: E402 - found by the path above.
 
 
-def environment(folder):
-    folders = [FOLDER, ROOT / "platforms", ROOT / "core", Path(sys.prefix) / "micropython"]
+@pytest.fixture(scope="module")
+def compacted(tmp_path_factory):
+    """Return a folder with the node, its tests and their runner, made small as for a board."""
+    out = tmp_path_factory.mktemp("compacted")
+    platform = out / "platform"
+    name = "tidegate_micropython"
+    shutil.copytree(ROOT / "platforms" / name, platform / name)
+    folders = [ROOT / "core", ROOT / "tests" / "core", platform, FOLDER]
+    compile_compacted(folders, out / "tests", program("mpy-cross"))
+    (out / "tests" / "run.py").write_text(RUN_COMPILED)
+    return out / "tests"
+
+
+def environment(folder, modules=(FOLDER, ROOT / "platforms", ROOT / "core")):
+    folders = [*modules, Path(sys.prefix) / "micropython"]
     return {
         **os.environ,
         "MICROPYPATH": ":".join([*map(str, folders), ".frozen"]),
@@ -36,10 +50,10 @@ def command(*arguments):
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("test_*.py")), ids=lambda path: path.stem)
-def test_the_node_passes_on_micropython(path, tmp_path):
+def test_the_node_passes_on_micropython(path, compacted, tmp_path):
     result = subprocess.run(
-        command(RUNNER, path),
-        env=environment(tmp_path),
+        command(compacted / "run.py", path.name),
+        env=environment(tmp_path, [compacted]),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

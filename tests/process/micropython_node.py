@@ -18,17 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fixtures.node_bundle import builder
 from test_micropython import ROOT, program
 
-PLATFORM = "tidegate_micropython"
 PROGRAM = ROOT / "tests" / "micropython" / "on_board" / "put_and_say.py"
 # On a 64-bit port the modules alone, with their asserts, take 240 KB of it.  The rest is twice what
 # a small board has for the node itself, because so large are the objects here.
 HEAP = "340k"
-COMPILE_S = 60
 DRAIN_S = 150.0
 WAIT_S = 30.0
 
@@ -163,28 +161,12 @@ class MicroPythonNode:
 
 @functools.cache
 def modules() -> "tempfile.TemporaryDirectory[str]":
-    """Return a folder with all that a node imports, compiled as for a board, with asserts.
-
-    Compiling in the node's own heap would leave that in pieces.
-    """
+    """Return a folder with the bundle that boards are given, but with asserts."""
     out = tempfile.TemporaryDirectory(prefix="tidegate-modules-")
-
-    def compile_one(path: Path, name: str) -> None:
-        target = Path(out.name, name).with_suffix(".mpy")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        command = [program("mpy-cross"), "-s", name, "-o", str(target), str(path)]
-        subprocess.run(command, check=True, timeout=COMPILE_S)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [
-            pool.submit(compile_one, path, str(path.relative_to(folder)))
-            for folder, package in ((ROOT / "core", "tidegate"), (ROOT / "platforms", PLATFORM))
-            for path in (folder / package).rglob("*.py")
-        ]
-    for job in jobs:
-        job.result()
+    builder().build(ROOT, Path(out.name) / "bundle", optimisation=0)
     return out
 
 
 def _path() -> str:
-    return f"{modules().name}:{Path(sys.prefix) / 'micropython'}:.frozen"
+    modules_path = Path(modules().name) / "bundle" / "lib"
+    return f"{modules_path}:{Path(sys.prefix) / 'micropython'}:.frozen"
