@@ -28,6 +28,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tide
 SUITE = "bookworm"
 DAYS_MAX = 30
 DAY_S = 86_400
+MAKE_S = 900.0  # It takes 10 to 30 s, most of it for the network.
 # A root in which Python freezes a program: Python and the shared library of it that goes along;
 # what PyInstaller calls: strip, objdump, ldd (which bash runs) and ldconfig; what it is called
 # with: env and sh.  Emulated programs find their C library there, too.
@@ -77,7 +78,12 @@ def mmdebstrap(options: "list[str]", packages: "list[str]", out: Path) -> None:
     need({"mmdebstrap": "mmdebstrap", "arch-test": "arch-test"})
     include = f"--include={','.join(packages)}"
     command = [*as_root(), "mmdebstrap", *options, include, SUITE, str(out)]
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    try:
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=MAKE_S
+        )
+    except subprocess.TimeoutExpired:
+        raise DebianError(f"mmdebstrap was not done in {MAKE_S:.0f} s") from None
     if result.returncode:
         raise DebianError(f"mmdebstrap failed: {result.stderr[-2000:]}")
 

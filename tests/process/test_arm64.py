@@ -1,7 +1,7 @@
 """The program for arm64, as it is handed out, run: emulated, and on real kernels in QEMU.
 
-One of the kernels boots as a Raspberry Pi 3, with the program on an SD card's worth of ext4 and the
-line on USB.  No board was here: what only hardware shows, as wear and a lying card, is not shown.
+One of the kernels boots as a Raspberry Pi 3, with the journal on an SD card and the line on USB.
+No board was here: what only hardware shows, as wear and a card that lies, is not shown.
 """
 
 import json
