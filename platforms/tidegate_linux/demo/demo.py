@@ -44,6 +44,7 @@ MQTT_PORT = 1883
 LOOK = "SELECT seq, topic, payload FROM records ORDER BY seq"
 # When what happens, as parts of the time in which devices publish.
 CUT_AT, KILL_AT, MEND_AT = 0.2, 0.5, 0.75
+_LEAVING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 def run_demo(seconds: int, devices: int, stays: bool = False) -> int:
@@ -52,9 +53,10 @@ def run_demo(seconds: int, devices: int, stays: bool = False) -> int:
     stays: go on after the balance sheet until Ctrl-C, for somebody who wants to try it by hand.
     """
     console = Console(highlight=False)
-    # So that `finally` has its say when somebody else ends us.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    # So that `finally` has its say when somebody else ends us, and has it to its end.
+    for number in _LEAVING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
     folder = Path(tempfile.mkdtemp(prefix="tidegate-demo-"))
     stage = Stage(folder, devices)
     sheet = None
@@ -74,6 +76,11 @@ def run_demo(seconds: int, devices: int, stays: bool = False) -> int:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
+    # Who signals a whole process group of one file reaches us twice: the loader passes it on.
+    for again in _LEAVING:
+        signal.signal(again, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(128 + number)
 
 
