@@ -52,6 +52,7 @@ BUILD_EXTRAS = {"build", "deploy", "pi", "sbom"}
 # Makes and runs arm64 programs on another kind of machine (build/debian.py).
 ARM64_PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
+    "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.*",
     "arch-test": "arch-test",
     "qemu-user-static": "qemu-aarch64-static",
     "binfmt-support": "update-binfmts",
@@ -60,6 +61,9 @@ ARM64_PROGRAMS = {
 DELIVERY_PROGRAMS = {
     **ARM64_PROGRAMS,
     "qemu-system-arm": "qemu-system-aarch64",
+    "device-tree-compiler": "fdtput",
+    "mosquitto-clients": "mosquitto_pub",
+    "device-tree-compiler": "fdtput",
     "e2fsprogs": "mkfs.ext4",
     "git": "git",
 }
