@@ -63,7 +63,6 @@ DELIVERY_PROGRAMS = {
     "qemu-system-arm": "qemu-system-aarch64",
     "device-tree-compiler": "fdtput",
     "mosquitto-clients": "mosquitto_pub",
-    "device-tree-compiler": "fdtput",
     "e2fsprogs": "mkfs.ext4",
     "git": "git",
 }
