@@ -21,6 +21,7 @@ from tidegate.version import VERSION
 pytestmark = [pytest.mark.delivery, pytest.mark.slow]
 
 START_S = 60.0  # An emulated start takes some 4 s of a free core.
+BYTES_MAX = 25_000_000
 SETTLE_S = 120.0
 DEVICES = 4
 PER_S = 5.0
@@ -38,7 +39,12 @@ def arm64():
 
 
 def test_emulated_one_file_says_what_it_is(arm64):
-    assert arm64.run("version", timeout_s=START_S).startswith(f"tidegate {VERSION}, CPython 3.")
+    said = json.loads(arm64.run("version", "--json", timeout_s=START_S))
+    assert (said["version"], said["form"]) == (VERSION, "onefile")
+    assert said["platform"] == "Linux aarch64"
+    floor = said["glibc_floor"].replace(".", "")
+    assert arm64.one_file.name == f"tidegate-{VERSION}-linux-glibc{floor}-arm64"
+    assert arm64.one_file.stat().st_size <= BYTES_MAX
 
 
 def test_emulated_demo_keeps_its_promises(arm64):
