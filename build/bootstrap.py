@@ -34,6 +34,7 @@ TEST_PROGRAMS = {
     "mosquitto-clients": "mosquitto_pub",
     "strace": "strace",
     "e2fsprogs": "mkfs.ext4",
+    "mandoc": "mandoc",
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
     # For MQTT.js, on node and in a browser (tests/endpoint/clients).
     "nodejs": "node",
@@ -65,6 +66,7 @@ DELIVERY_PROGRAMS = {
     "mosquitto-clients": "mosquitto_pub",
     "e2fsprogs": "mkfs.ext4",
     "git": "git",
+    "lintian": "lintian",
 }
 # A Python links this library or PyInstaller cannot use it; {} is its version.
 SHARED_PYTHON = "libpython{}"

@@ -1,7 +1,7 @@
 """The Debian package in a clean root: install, upgrade, remove, purge, and old data in new hands.
 
 No systemd runs there, as in an image that is being made; that the units start what they should is
-tried in a booted machine (tests/process/test_systemd_vm.py).
+tried in a booted machine (tests/process/test_install_vm.py).
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from fixtures.binary import built
 from fixtures.broker import free_port
 from fixtures.gateway import ROOT as CHECKOUT
 from fixtures.publisher import Publisher
@@ -34,10 +35,7 @@ LINK = "etc/systemd/system/multi-user.target.wants/tidegate.service"
 def packages(tmp_path_factory):
     """Two packages of the same program, the later one with another configuration in it."""
     out = tmp_path_factory.mktemp("packages")
-    try:
-        archive = deb.find_archive(CHECKOUT / "dist", deb.own_architecture())
-    except (deb.DebError, FileNotFoundError) as error:
-        pytest.skip(str(error))
+    archive = built().archive
     made = deb.build(archive, out, VERSION, "none")
     later = deb.build(archive, out, NEXT, "none")
     root = out / "work" / f"deb-{deb.own_architecture()}-{NEXT}"
@@ -165,3 +163,12 @@ def test_a_host_with_the_one_binary_is_refused(root, packages):
     done = root.run("dpkg", "-i", f"/{packages[0].name}", code=1)
     assert "run tidegate uninstall first" in done.stderr
     assert not (root.path / "usr/lib/tidegate/tidegate").exists()
+
+
+def test_lintian_has_nothing_against_it(packages):
+    lintian = shutil.which("lintian")
+    if lintian is None:
+        pytest.skip("there is no lintian")
+    command = [lintian, "--allow-root", "--fail-on", "error,warning", packages[0]]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
