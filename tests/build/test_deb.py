@@ -6,10 +6,12 @@ The real package is installed in clean roots by tests/process/test_deb_root.py.
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,12 @@ def test_the_scripts_are_for_any_shell(script):
         subprocess.run([shell, "-n", path], check=True)
     assert path.read_text().startswith("#!/bin/sh\n")
     assert "\nset -e\n" in path.read_text()
+
+
+def test_every_library_that_is_bundled_is_named_with_its_license():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["deploy"] + extras["pi"]
+    copyright_text = (ROOT / "packaging/deb/copyright").read_text().lower()
+    for requirement in wanted:
+        assert re.match(r"[\w-]+", requirement)[0].lower() in copyright_text
