@@ -37,8 +37,10 @@ class Service(NamedTuple):
     def steps(self) -> list[Step]:
         """Return the steps that let it be started at boot."""
         links = [] if self.enabled is None else [link_step(*self.enabled)]
-        files = [file_step(path, part(name), self.mode) for path, name in self.texts.items()]
-        return [*files, *links]
+        *others, last = [
+            file_step(path, part(name), self.mode) for path, name in self.texts.items()
+        ]
+        return [*others, self._told(last), *links]
 
     def start_steps(self) -> list[Step]:
         """Return the step that starts it now, where somebody is there to do so."""
@@ -51,8 +53,7 @@ class Service(NamedTuple):
         stop = Step("stop the service", lambda: not self.is_active(), self._stop)
         links = [] if self.enabled is None else [removal_step(self.enabled[0])]
         *others, last = map(removal_step, self.texts)
-        forget = last._replace(carry_out=lambda: self._forget(last))
-        return [stop, *links, forget, *others]
+        return [stop, *links, self._told(last), *others]
 
     def is_active(self) -> bool:
         """Tell whether the service runs; a host where nobody starts services has none."""
@@ -76,10 +77,15 @@ class Service(NamedTuple):
                 )
                 raise InstallError(f"{' '.join(command)}: {reason}", hint)
 
-    def _forget(self, removal: Step) -> None:
-        removal.carry_out()
-        if self.reload:
-            _run(self.reload)
+    def _told(self, step: Step) -> Step:
+        """Return a step after which whoever starts services is told to look again."""
+
+        def carry_out() -> None:
+            step.carry_out()
+            if self.reload:
+                _run(self.reload)
+
+        return step._replace(carry_out=carry_out)
 
     def _stop(self) -> None:
         done = _run(self.stop)
