@@ -36,6 +36,9 @@ TEST_PROGRAMS = {
     "e2fsprogs": "mkfs.ext4",
     "mandoc": "mandoc",
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
+    # What a service manager makes of packaging/.
+    "busybox": "busybox",
+    "systemd": "systemd-analyze",
     # For MQTT.js, on node and in a browser (tests/endpoint/clients).
     "nodejs": "node",
     "npm": "npm",
@@ -62,6 +65,8 @@ ARM64_PROGRAMS = {
 DELIVERY_PROGRAMS = {
     **ARM64_PROGRAMS,
     "qemu-system-arm": "qemu-system-aarch64",
+    "qemu-system-x86": "qemu-system-x86_64",
+    "zstd": "zstd",
     "device-tree-compiler": "fdtput",
     "mosquitto-clients": "mosquitto_pub",
     "e2fsprogs": "mkfs.ext4",
