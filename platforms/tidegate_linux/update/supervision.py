@@ -24,7 +24,7 @@ from tidegate_linux.update.trial import (
     read_trial,
 )
 
-GRACE_S = 30  # The gateway ends itself first, and says why; this is for one that hangs.
+GRACE_S_MAX = 30  # The gateway ends itself first, and says why; this is for one that hangs.
 _RESTART_S = 120
 _POLL_S = 0.25
 
@@ -48,7 +48,8 @@ def restart(layout: Layout) -> bool:
 
 def wait_for_proof(host: OnefileHost, trial: Trial, tell: Callable[[str], None]) -> Result | None:
     """Wait until the trial is proved or was ended; None when its time is over before that."""
-    until_ms = now_ms() + (trial.limit_s + GRACE_S) * 1000
+    grace_s = min(GRACE_S_MAX, trial.limit_s)
+    until_ms = now_ms() + (trial.limit_s + grace_s) * 1000
     told = ""
     while now_ms() < until_ms:
         found = read_trial(host.layout.trial)
