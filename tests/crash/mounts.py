@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-_SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, the same number as XFS_IOC_GOINGDOWN.
-_NO_LOG_FLUSH = 2  # As if the power went: what was not synced is gone, the journal's tail too.
+SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, the same number as XFS_IOC_GOINGDOWN.
+NO_LOG_FLUSH = 2  # As if the power went: what was not synced is gone, the journal's tail too.
 
 
 def require(*programs: str) -> None:
@@ -62,10 +62,23 @@ class Mount:
     def unmount(self) -> None:
         _run("umount", str(self.point))
 
+    def recover(self) -> None:
+        """Mount what a cut has left, from a copy.
+
+        Of the same image the kernel may still have the file system that was cut: any process that
+        made a mount namespace of its own meanwhile keeps it.
+        """
+        self.unmount()
+        copy = self._image.with_suffix(".copy")
+        _run("cp", "--sparse=always", str(self._image), str(copy))
+        self._image.unlink()
+        copy.rename(self._image)
+        self.mount()
+
     def cut_power(self) -> None:
         """Stop the file system at once; nothing that was not synced comes back."""
         fd = os.open(self.point, os.O_RDONLY)
         try:
-            fcntl.ioctl(fd, _SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
+            fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
         finally:
             os.close(fd)
