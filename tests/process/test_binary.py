@@ -151,7 +151,7 @@ def end_folder(site):
 def end_program(site):
     """Kill the program; its loader ends by itself."""
     os.kill(program_of(site), signal.SIGKILL)
-    assert site.gateway.wait_for_end() == 128 + signal.SIGKILL
+    assert site.gateway.wait_for_end() == -signal.SIGKILL
 
 
 def end_loader(site):
