@@ -17,6 +17,7 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 
 from tidegate.config.settings import GatewaySettings
+from tidegate.delivery.line import UP
 from tidegate.gateway import LISTEN, NODES
 from tidegate_linux.log import escaped
 from tidegate_linux.status.survey import Snapshot
@@ -147,7 +148,9 @@ def standing(snapshot: Snapshot, waits_for: str) -> str:
         parts.append("degraded: something was lost here, see tidegate status")
     link = snapshot.fields["link"]
     line = f"line {link['state']}"
-    parts.append(f"{line}: {link['last_error']}" if link["last_error"] else line)
+    # Of a line that is up, the last error is over.
+    is_over = link["state"] == UP or not link["last_error"]
+    parts.append(line if is_over else f"{line}: {link['last_error']}")
     return "; ".join(parts)
 
 

@@ -179,6 +179,12 @@ def test_the_status_says_what_is_held_how_the_line_is_and_what_is_wrong(manager,
     )
 
 
+def test_the_last_error_of_a_line_that_is_up_again_is_over(manager, tmp_path):
+    told = attending(manager, tmp_path)
+    told.attend(snapshot(line="up", error="no answer"))
+    assert "STATUS=0 records held; line up" in manager.take()
+
+
 def test_figures_alone_do_not_wake_the_manager_often(manager, tmp_path):
     told = attending(manager, tmp_path)
     for second in range(21):
