@@ -134,7 +134,8 @@ class Shell:
 
     def _end(self, error: Exception) -> None:
         """End as `stop` does, and have that raise this error.  For any thread."""
-        self._error = error
+        if not self._asked.is_set():
+            self._error = error
         self._inbox.stop()
 
     def _open_journal(self) -> "Journal":

@@ -18,7 +18,7 @@ from tidegate_linux.status.survey import Snapshot
 from tidegate_pi import medium
 from tidegate_pi.gpio import GpioInput, PowerInput
 from tidegate_pi.led import HOLDING, ONLINE, TROUBLE, Led
-from tidegate_pi.power import PowerFailedError, PowerWatch
+from tidegate_pi.power import LOST, PowerFailedError, PowerWatch
 from tidegate_pi.sensors import FLAGS, Readings, Sensors, warnings_of
 from tidegate_pi.tree import read_identity
 from tidegate_pi.watchdog import Watchdog
@@ -76,7 +76,7 @@ class PiBoard:
                 "the power input says since the start that the power fails: look at its wire and "
                 + "at pi.power_fail_level"
             )
-        elif self._settings.power_fail_gpio >= 0 and self._has_begun and self._power is None:
+        elif self._settings.power_fail_gpio >= 0 and self._has_begun and not self._has_input:
             lines.append("pi.power_fail_gpio is given and cannot be used; the log says why")
         return lines
 
@@ -103,6 +103,10 @@ class PiBoard:
             if self._power.has_failed:
                 self._outlast(self._power)
             self._power.close()
+
+    @property
+    def _has_input(self) -> bool:
+        return self._power is not None and self._power.state != LOST
 
     def _read(self) -> None:
         now_s = time.monotonic()

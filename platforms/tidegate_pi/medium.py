@@ -57,15 +57,15 @@ def card_of(folder: Path, root: Path) -> str:
 
 def make_read_only(folder: Path, root: Path) -> Mount | None:
     """Write out the file system of a folder and let nobody write to it; None where it refuses."""
-    mount = mount_of(folder, root)
-    if mount is None:
-        _LOG.warning("the file system of %s is not known: it stays writable", folder)
-        return None
     try:
+        mount = mount_of(folder, root)
+        if mount is None:
+            _LOG.warning("the file system of %s is not known: it stays writable", folder)
+            return None
         _remount(mount.point, _MS_RDONLY)
     except OSError as error:
         # Somebody else writes to it, or we may not: what is committed is safe all the same.
-        _LOG.warning("%s stays writable: %s", mount.point, error.strerror)
+        _LOG.warning("the file system of %s stays writable: %s", folder, error.strerror)
         return None
     _LOG.info("%s is read-only until the power is back", mount.point)
     return mount

@@ -22,7 +22,7 @@ from tidegate_pi.gpio import PowerInput
 WAIT_S = 30.0
 POLL_S = 0.5
 
-GOOD, FAILED = "good", "failed"
+GOOD, FAILED, LOST = "good", "failed", "lost"
 
 _LOG = logging.getLogger("tidegate.board")
 
@@ -70,6 +70,7 @@ class PowerWatch:
                 self._input.wait(POLL_S)
                 self._note(self._input.has_failed())
         except OSError as error:
+            self.state = LOST
             _LOG.error("the power input is lost: %s", error)
 
     def _note(self, has_failed: bool) -> None:

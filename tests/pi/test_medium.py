@@ -58,6 +58,8 @@ def test_a_file_system_that_others_write_to_stays_writable(mounted, caplog):
 def test_a_file_system_that_is_not_known_stays_writable(tmp_path, caplog):
     assert make_read_only(tmp_path, tmp_path) is None
     assert "is not known" in caplog.text
+    assert make_read_only(tmp_path / "gone", ROOT) is None
+    assert "stays writable: No such file" in caplog.text
 
 
 def test_the_card_is_found_by_the_device(tmp_path):

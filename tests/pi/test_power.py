@@ -11,7 +11,7 @@ from pi.planted import PiTree, settings_of, snapshot
 from tidegate_linux.board import Process
 from tidegate_pi import power
 from tidegate_pi.board import PiBoard
-from tidegate_pi.power import FAILED, GOOD, PowerFailedError, PowerWatch
+from tidegate_pi.power import FAILED, GOOD, LOST, PowerFailedError, PowerWatch
 
 WAIT_S = 5.0
 
@@ -119,7 +119,7 @@ def test_an_input_that_is_lost_is_told_and_ends_nothing(calls, caplog):
         wait_for(lambda: caplog.messages)
         watched.close()
     assert caplog.messages == ["the power input is lost: gone"]
-    assert calls == []
+    assert (calls, watched.state) == ([], LOST)
 
 
 def board_of(tmp_path, source: FakeInput, ending: Ending, **keys: object) -> PiBoard:
@@ -143,6 +143,18 @@ def test_the_gateway_ends_with_an_error_that_says_why(tmp_path):
     board.stopping()
     board.close()
     assert source.is_closed
+
+
+def test_an_input_that_is_lost_is_a_warning_as_long_as_the_gateway_runs(tmp_path):
+    source, ending = FakeInput(), Ending()
+    board = board_of(tmp_path, source, ending)
+    board.attend(snapshot())
+    assert board.warnings() == []
+    source.break_off()
+    wait_for(board.warnings)
+    assert "cannot be used" in board.warnings()[0]
+    assert board.fields()["power"] == "lost"
+    board.close()
 
 
 def test_the_end_waits_for_the_power_to_come_back(tmp_path):

@@ -48,3 +48,11 @@ def test_a_power_failure_ends_the_gateway_in_order_and_says_so(settings, tmp_pat
     os.close(reader)
     os.close(writer)
     assert len(read_state(tmp_path).node) == 16
+
+
+def test_a_power_failure_after_somebody_has_ended_the_gateway_is_no_error(settings):
+    shell = Shell(settings, [])
+    shell.start()
+    shell.stop()
+    shell._end(PowerFailedError())
+    shell.stop()
