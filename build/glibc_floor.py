@@ -13,7 +13,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-# The floor that we state: Debian 12, Raspberry Pi OS 12, Ubuntu 22.04. docs/decisions/0084-binaries.md.
+# The floor that we state: Debian 12, Raspberry Pi OS 12, Ubuntu 22.04 (docs/decisions/0084).
 FLOOR_MAX = (2, 35)
 _PREFIX = "GLIBC_"
 
