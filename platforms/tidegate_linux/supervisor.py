@@ -25,7 +25,9 @@ from tidegate_linux.status.survey import Snapshot
 STATUS_MS = 10_000  # How often a status is told in which only figures have changed.
 STATUS_CHARACTERS_MAX = 400  # One line for a person.
 LIFE_SHARE = 4  # A sign of life comes this many times before the manager loses patience.
-# What a start may take beyond the unit's limit: a damaged journal is read and written anew.
+# What a start may take, where that is more than the unit's limit: a damaged journal is read and
+# written anew.
+START_S = 60
 SALVAGE_BYTES_PER_S = 500_000  # A slow card and a slow processor.
 
 _LOG = logging.getLogger("tidegate.gateway")
@@ -79,8 +81,8 @@ class Supervisor:
             # The manager's SIGABRT then shows in its log where each thread was stuck.
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 faulthandler.enable()
-        start_usec = (60 + journal_bytes(data) // SALVAGE_BYTES_PER_S) * 1_000_000
-        notifier.tell(f"EXTEND_TIMEOUT_USEC={start_usec}", "STATUS=opening the journal")
+        start_s = START_S + journal_bytes(data) // SALVAGE_BYTES_PER_S
+        notifier.tell(f"EXTEND_TIMEOUT_USEC={start_s * 1_000_000}", "STATUS=opening the journal")
 
     def attend(self, snapshot: Snapshot) -> None:
         """Tell that we are ready, live, and how we are, each when it is due."""
