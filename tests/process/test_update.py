@@ -112,6 +112,7 @@ def test_clean_stops_before_the_proof_are_no_failures(tmp_path):
     [
         ("says another version", "does not say that it is 1.1.0"),
         ("does not start at all", "does not say that it is 1.1.0"),
+        ("cannot update", "could not be updated in its turn"),
         ("finds fault", "finds fault with"),
     ],
 )

@@ -1,7 +1,8 @@
 """Whether a new program answers at all, before anything is switched to it.
 
-It must say its version, and find no fault with the gateway's file that the program which runs does
-not find too.  Both are what an operator would try by hand; neither disturbs a running gateway.
+It must say its version, be able to update in its turn, and find no fault with the gateway's file
+that the program which runs does not find too.  All are what an operator would try by hand; none
+disturbs a running gateway.
 """
 
 import json
@@ -23,6 +24,10 @@ def check_program(program: Path, version: str, config: Path, running: Path) -> N
         found = None
     if found != version:
         what = f"the new program does not say that it is {version}"
+        raise UpdateError(what, _hint(code, complaint or said))
+    code, said, complaint = _run(program, ["update", "--status"])
+    if code:
+        what = "the new program could not be updated in its turn"
         raise UpdateError(what, _hint(code, complaint or said))
     code, said, complaint = _run(program, ["check", "-c", str(config)])
     if code == 0:
