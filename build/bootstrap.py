@@ -38,6 +38,7 @@ TEST_PROGRAMS = {
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
     # What a service manager makes of packaging/.
     "busybox": "busybox",
+    "shellcheck": "shellcheck",
     "systemd": "systemd-analyze",
     # For MQTT.js, on node and in a browser (tests/endpoint/clients).
     "nodejs": "node",

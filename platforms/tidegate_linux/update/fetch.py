@@ -30,17 +30,18 @@ def open_source(source: str) -> Iterator[Stream]:
         with requests.Session() as session:
             yield Download(session, source)
         return
-    with _open_file(Path(source)) as file:
+    with _open_file(source) as file:
         yield file
 
 
-def _open_file(path: Path) -> IO[bytes]:
+def _open_file(source: str) -> IO[bytes]:
+    path = Path(source)
     try:
         if not path.is_file():
-            raise UpdateError(f"there is no file {path}", "name a release file, or its URL")
+            raise UpdateError(f"there is no file {source}", "name a release file, or its URL")
         return path.open("rb")
     except OSError as error:
-        raise _refused(str(path), error) from error
+        raise _refused(source, error) from error
 
 
 class Download:
