@@ -1,4 +1,4 @@
-"""The oldest glibc that some ELF files run on: `build/glibc_floor.py [--max 2.35] FILE...`.
+"""The oldest glibc that some ELF files run on: `build/glibc_floor.py [--max 2.36] FILE...`.
 
 It is computed from the versions of symbols that the files ask of the C library, never from the
 machine that built them.  A folder stands for all files below it; what is no ELF file is passed
@@ -13,8 +13,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-# The floor that we state: Debian 12, Raspberry Pi OS 12, Ubuntu 22.04 (docs/decisions/0084).
-FLOOR_MAX = (2, 35)
+# The floor that we state: Debian 12 and Raspberry Pi OS 12 (docs/decisions/0084-binaries.md).
+FLOOR_MAX = (2, 36)
 _PREFIX = "GLIBC_"
 
 Floor = tuple[int, ...]

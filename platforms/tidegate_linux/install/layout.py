@@ -1,7 +1,7 @@
 """Where Tidegate lies on a host without packages, for `tidegate install` and `tidegate update`.
 
     /usr/local/lib/tidegate/     root's; the user of the service cannot write here
-        versions/tidegate-1.2.0-linux-glibc235-amd64     programs, one file each
+        versions/tidegate-1.2.0-linux-glibc236-amd64     programs, one file each
         current -> versions/…    what the service starts
         previous -> versions/…   what it started before the last update
         trial                    there while `current` has not proved itself
