@@ -139,7 +139,7 @@ def test_a_release_that_does_not_fit_changes_nothing(tmp_path):
         update = site.update(release)
         assert update.end() == 1
         assert why in update.said
-    site.layout.home.joinpath("lock").unlink()
+    site.layout.lock.unlink()
     assert sorted(path.name for path in site.layout.home.rglob("*")) == before
 
 

@@ -5,6 +5,9 @@
         current -> versions/…    what the service starts
         previous -> versions/…   what it started before the last update
         trial                    there while `current` has not proved itself
+        result                   how the last trial ended
+        lock                     held by an update that is at work
+        keys/                    the keys that the owner adds to those in the program
         select                   run as root before every start: puts `previous` back if need be
         keep                     starts it and starts it again, where no systemd does
     /usr/local/bin/tidegate -> ../lib/tidegate/current
@@ -38,6 +41,9 @@ class Layout:
         self.current = self.home / "current"
         self.previous = self.home / "previous"
         self.trial = self.home / "trial"
+        self.result = self.home / "result"
+        self.lock = self.home / "lock"
+        self.keys = self.home / "keys"
         self.select = self.home / "select"
         self.keep = self.home / "keep"
         self.command = root / "usr/local/bin/tidegate"

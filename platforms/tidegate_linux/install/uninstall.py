@@ -43,7 +43,7 @@ def _steps(commands: click.Group, layout: Layout) -> list[Step]:
     """Return the steps in an order in which no part of them leaves a service without program."""
     paths = [layout.shared / name for name in shared_texts(commands, "")]
     paths += [layout.shared / DOCUMENTS, layout.command, layout.current, layout.previous]
-    paths += [layout.trial, layout.select, layout.versions]
+    paths += [layout.trial, layout.result, layout.lock, layout.select, layout.versions]
     # The keys that updates are checked with are the owner's: they stay, and so their folder.
     empty = Step(
         f"remove {layout.home}",

@@ -36,7 +36,6 @@ class OnefileHost:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.result = layout.home / "result"
         self.owner = Owner(layout.home.stat().st_uid, layout.home.stat().st_gid)
 
     def running(self) -> str:
@@ -93,7 +92,7 @@ class OnefileHost:
 
     def end(self, result: Result) -> None:
         """End the trial; what ran before is kept for going back by hand."""
-        write_result(self.result, result, self.owner)
+        write_result(self.layout.result, result, self.owner)
         remove(self.layout.trial)
 
     def prune(self) -> None:

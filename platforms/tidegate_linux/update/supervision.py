@@ -93,7 +93,7 @@ def how_it_stands(trial: Trial, progress: Progress | None) -> str:
 
 
 def _ended_by_another(host: OnefileHost, trial: Trial) -> Result:
-    result = read_result(host.result)
+    result = read_result(host.layout.result)
     if result is not None and result.id == trial.id:
         return result
     outcome = KEPT if host.running() == trial.new else PUT_BACK

@@ -60,7 +60,7 @@ def run_update(source: str, config: Path, wishes: Wishes) -> None:
     with _alone(host.layout):
         _settle(host)
         settings, _ = load_gateway(config)
-        keys = trusted_keys(pinned_keys(), host.layout.home / "keys")
+        keys = trusted_keys(pinned_keys(), host.layout.keys)
         place = _place(settings)
         with open_source(source) as stream:
             release = read_release(stream, keys)
@@ -84,7 +84,7 @@ def show_status() -> None:
     host = _host()
     click.echo(f"current: {host.running()}")
     click.echo(f"previous: {host.before() or 'none'}")
-    trial, result = read_trial(host.layout.trial), read_result(host.result)
+    trial, result = read_trial(host.layout.trial), read_result(host.layout.result)
     if trial is not None and trial.new == host.running():
         click.echo(f"on trial: {escaped(how_it_stands(trial, progress_of(trial)))}")
     else:
@@ -118,7 +118,7 @@ def _host() -> OnefileHost:
 @contextlib.contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
     """Keep a second update out; a lock that a dead one held is free."""
-    fd = os.open(layout.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
