@@ -121,9 +121,11 @@ def run(command: "list[str]") -> None:
     """Run a command, whose own words are the error if it fails; else they are of no interest."""
     null = subprocess.DEVNULL
     try:
-        subprocess.run(command, check=True, stdin=null, stdout=null)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise BuildError(f"{command[0]} failed: {error}") from None
+        code = subprocess.run(command, check=False, stdin=null, stdout=null).returncode
+    except OSError as error:
+        raise BuildError(str(error)) from None
+    if code:
+        raise BuildError(f"{command[0]} ended with {code}")
 
 
 if __name__ == "__main__":
