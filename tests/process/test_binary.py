@@ -154,9 +154,10 @@ def end_program(site):
     assert site.gateway.wait_for_end() == -signal.SIGKILL
 
 
-def end_loader(site):
-    """Kill the loader; the program commits what it has, and ends."""
+def end_both(site):
+    """Kill program and loader, as an empty memory or a supervisor does."""
     program = program_of(site)
+    os.kill(program, signal.SIGKILL)
     site.gateway.kill()
     wait_until(lambda: not Path(f"/proc/{program}").exists(), site.gateway.log)
 
@@ -168,7 +169,7 @@ def program_of(site):
 
 @pytest.mark.parametrize(
     ("program", "ends"),
-    [(in_folder, [end_folder, end_folder]), (built_binary, [end_program, end_loader])],
+    [(in_folder, [end_folder, end_folder]), (built_binary, [end_program, end_both])],
     ids=["folder", "one file"],
 )
 def test_nothing_is_lost_or_doubled_over_kills(tmp_path, program, ends):
