@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from tidegate_linux.host_cli import HOST_COMMANDS
+from tidegate_linux.quarantine_cli import quarantine
 
 CONFIG_VARIABLE = "TIDEGATE_CONFIG"
 CONFIG_DEFAULT = Path("/etc/tidegate/gateway.toml")
@@ -227,7 +228,7 @@ def version(as_json: bool) -> None:
     click.echo(f"tidegate {VERSION}, {python}, {sqlite}, {platform.system()} {platform.machine()}")
 
 
-for _command in HOST_COMMANDS:
+for _command in [*HOST_COMMANDS, quarantine]:
     commands.add_command(_command)
 
 

@@ -51,9 +51,13 @@ from tidegate_linux.journal.wal import PAGE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidegate.records.span import Span
     from tidegate.store.journal import Entry
     from tidegate_linux.journal.aside import Salvage
+
+    Work = Callable[[apsw.Connection, dict[str, StoredLane]], list[Admitted]]
 
 CHECKPOINT_PAGES_MAX = 1000  # 4 MB: on a card that writes 10 MB/s a commit waits half a second.
 CHECKPOINT_PAGES_MIN = 16
@@ -206,6 +210,25 @@ class SqliteJournal:
             self._connection.execute("COMMIT")
         except WORLD_ERRORS as error:
             raise self._given_up(error) from error
+
+    def transact(self, work: "Work") -> None:
+        """Let `work(connection, lanes)` change rows, all of it durable on return, or none of it.
+
+        It returns what it has admitted.  For who looks after a journal, not for the engine.
+        """
+        self._check_alive()
+        assert not self._pending
+        self._failed = STORAGE_IO  # As in `sync`.
+        try:
+            self._checkpoint_when_due()
+            self._connection.execute("BEGIN IMMEDIATE")
+            entries = work(self._connection, self._lanes)
+            self._connection.execute("COMMIT")
+        except WORLD_ERRORS as error:
+            raise self._given_up(error) from error
+        self._failed = ""
+        for entry in entries:
+            self._fresh.take(entry)
 
     def audit(self) -> "list[LaneAudit]":
         """Count every lane row by row; for `tidegate check` and tests."""

@@ -20,6 +20,7 @@ from tidegate.store.room import DROP_NEWEST
 from tidegate.version import VERSION
 from tidegate_linux.inbox import Inbox
 from tidegate_linux.journal.aside import Salvage, salvages
+from tidegate_linux.journal.quarantine_rows import RETRIED
 from tidegate_linux.journal.timed import BOUNDS_S, CommitTimes
 from tidegate_linux.status.rates import Counts, Rates
 
@@ -232,7 +233,8 @@ class Survey:
                 warnings.append(detail.removesuffix(": "))
         for stream in self._streams:
             for reason, count in stream["dropped"].items():
-                warnings.append(f"{count} records of {stream['stream']} were dropped: {reason}")
+                if reason != RETRIED:  # Those were admitted again.
+                    warnings.append(f"{count} records of {stream['stream']} were dropped: {reason}")
             if stream["quarantined"]:
                 count = stream["quarantined"]
                 warnings.append(f"{count} records of {stream['stream']} are in quarantine")

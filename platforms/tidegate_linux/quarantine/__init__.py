@@ -1,0 +1,1 @@
+"""`tidegate quarantine`: what a receiver refused, and what rot and salvages left, in one place."""
