@@ -187,7 +187,7 @@ def test_nothing_is_lost_or_doubled_over_kills(tmp_path, program, ends):
 
 
 @pytest.mark.alone
-def test_a_gateway_starts_in_twice_the_time_of_the_bare_interpreter():
+def test_a_gateway_starts_not_much_later_than_by_the_bare_interpreter():
     programs = {
         "interpreter": measuring.interpreter(VENV / "bin" / "python"),
         "one file": [str(built_binary())],
@@ -196,4 +196,5 @@ def test_a_gateway_starts_in_twice_the_time_of_the_bare_interpreter():
     found = measuring.measure(programs, ROUNDS)
     bare = found["interpreter"].start_s
     ratios = {name: round(one.start_s / bare, 2) for name, one in found.items()}
-    assert max(ratios.values()) <= measuring.START_RATIO_MAX, (ratios, found)
+    over = {name for name, ratio in ratios.items() if ratio > measuring.START_RATIO_MAX[name]}
+    assert not over, (ratios, found)
