@@ -1,8 +1,8 @@
 """The rows of the quarantine: read them beside anybody, and settle them in one transaction.
 
 To *settle* a record is to end its stay: `RETRIED`, it is admitted anew behind the last one of its
-lane, or `DISCARDED`, it goes.  Either way its old number becomes a dropped one with that reason, so
-that the balance holds at every commit (P4).
+lane; `DISCARDED` by a person, or `CROWDED_OUT` by newer ones, it goes.  Each way its old number
+becomes a dropped one with that reason, so that the balance holds at every commit (P4).
 
 How many of a lane's rows its figure `quarantined` counts is not written in the rows: one that was
 withdrawn after its delivery counts as delivered, and a lane that was renewed counts only what it
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from tidegate_linux.journal.lane_rows import StoredLane
 
 RETRIED, DISCARDED = "retried", "discarded"
+CROWDED_OUT = "quarantine-full"
+ROWS_MAX = 10_000  # Far more than a person looks at.
+BYTES_SHARE = 16  # Of the journal's limit: poison must not take the room of what can be delivered.
+CROWDED_OUT_ROWS_MAX = 500  # In one commit; what an older version has let grow goes by and by.
 PAGE_ROWS = 200  # Read at once; between two pages nobody is kept from emptying the log.
 
 # CAST: rot may make a text that is no UTF-8 of a text, or a text of a number.
@@ -54,6 +58,11 @@ SELECT boot, ticks_ms, CAST(topic AS BLOB), CAST(payload AS BLOB), flags, CAST(p
 FROM quarantine WHERE id = ?
 """
 _COUNTS = "SELECT lane, count(*) FROM quarantine GROUP BY lane"
+_BYTES = """
+coalesce(length(payload), 0) + coalesce(length(properties), 0) + coalesce(length(topic), 0)
+"""
+_TOTALS = f"SELECT count(*), CAST(total({_BYTES}) AS INTEGER) FROM quarantine"  # noqa: S608 - our own names.
+_OLDEST = f"SELECT id, {_BYTES} FROM quarantine ORDER BY id LIMIT ?"  # noqa: S608 - our own names.
 _GAP = "SELECT id, first, hash, reason, kept, seal FROM gap WHERE id BETWEEN ? AND ? ORDER BY id"
 _LEFT = "SELECT 1 FROM quarantine WHERE lane = ? AND epoch = ? AND seq BETWEEN ? AND ? LIMIT 1"
 _MARK_GAP = "UPDATE gap SET reason = ?, kept = 0, seal = ? WHERE id = ?"
@@ -132,6 +141,15 @@ class StoredQuarantine:
             if len(page) < PAGE_ROWS:
                 return
             last = page[-1][0]
+
+    def crowded_out(self) -> int:
+        """Return how many records of the present streams had to make room for newer ones."""
+        sql = "SELECT CAST(total(records) AS INTEGER) FROM dropped WHERE reason = ?"
+        try:
+            count: int = one_row(self._connection, sql, (CROWDED_OUT,))[0]
+        except WORLD_ERRORS as error:
+            raise storage_error(error) from error
+        return count
 
     def body(self, head: Head) -> "tuple[bytes, bytes] | None":
         """Return payload and packed properties; None where the record has gone meanwhile."""
@@ -223,6 +241,27 @@ class Settling:
             if first <= lane.key(seq) and kept and kept_rows is None:
                 seal = seal_of(key, first, hash_at, self._reason, 0)
                 connection.execute(_MARK_GAP, (self._reason, seal, key))
+
+
+def make_room(
+    connection: apsw.Connection, lanes: "dict[str, StoredLane]", limit_bytes: int
+) -> None:
+    """Let the oldest rows go where the quarantine of a journal of `limit_bytes` is over its bounds.
+
+    In the caller's transaction; the newest row stays, whatever it takes.
+    """
+    count, size = one_row(connection, _TOTALS)
+    rows_over, bytes_over = count - ROWS_MAX, size - limit_bytes // BYTES_SHARE
+    if rows_over <= 0 and bytes_over <= 0:
+        return
+    ids = []
+    for key, row_bytes in all_rows(connection, _OLDEST, (min(count - 1, CROWDED_OUT_ROWS_MAX),)):
+        if rows_over <= 0 and bytes_over <= 0:
+            break
+        ids.append(key)
+        rows_over -= 1
+        bytes_over -= row_bytes
+    Settling(CROWDED_OUT).settle(connection, lanes, ids)
 
 
 def _is_record(row: "tuple[Any, ...]") -> bool:

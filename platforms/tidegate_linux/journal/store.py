@@ -38,6 +38,7 @@ from tidegate_linux.journal.folder import JournalFolder
 from tidegate_linux.journal.fresh import Fresh
 from tidegate_linux.journal.lane_rows import StoredLane, load_lanes
 from tidegate_linux.journal.note_rows import Notes, store_notes
+from tidegate_linux.journal.quarantine_rows import make_room
 from tidegate_linux.journal.reading import (
     LaneAudit,
     audit_lane,
@@ -267,6 +268,8 @@ class SqliteJournal:
                 _carry_out(connection, lane, entry)
         for lane in touched.values():
             lane.store(connection)
+        if any(isinstance(entry, Dropped) and entry.kept for entry in self._pending):
+            make_room(connection, self._lanes, self._limit_bytes)
         store_notes(connection, noted)
         connection.execute("COMMIT")
         for entry in self._pending:

@@ -52,14 +52,18 @@ def list_all(config: Path, as_json: bool) -> None:
                     stream = head.stream
                     click.echo(str(stream))
                 click.echo(head_line(head))
+            crowded_out = stored.crowded_out()
         except StorageError as error:
             raise unreadable(home, error) from error
     folders = salvages(home)
     for salvage in folders:
         lines = [json.dumps(folder_fields(salvage))] if as_json else folder_lines(salvage)
         click.echo("\n".join(lines))
-    if not as_json:
-        click.echo(f"{count:,} records of {total_bytes:,} bytes, {len(folders)} folders")
+    if as_json:
+        return
+    click.echo(f"{count:,} records of {total_bytes:,} bytes, {len(folders)} folders")
+    if crowded_out:
+        click.echo(f"{crowded_out:,} older records had to make room and are gone")
 
 
 def show_one(config: Path, name: str, seq: int | None, as_json: bool) -> None:
