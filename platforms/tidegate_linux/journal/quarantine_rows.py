@@ -61,7 +61,8 @@ _COUNTS = "SELECT lane, count(*) FROM quarantine GROUP BY lane"
 _BYTES = """
 coalesce(length(payload), 0) + coalesce(length(properties), 0) + coalesce(length(topic), 0)
 """
-_TOTALS = f"SELECT count(*), CAST(total({_BYTES}) AS INTEGER) FROM quarantine"  # noqa: S608 - our own names.
+_SUMS = f"count(*), CAST(total({_BYTES}) AS INTEGER)"
+_TOTALS = f"SELECT {_SUMS} FROM quarantine"  # noqa: S608 - our own names.
 _OLDEST = f"SELECT id, {_BYTES} FROM quarantine ORDER BY id LIMIT ?"  # noqa: S608 - our own names.
 _GAP = "SELECT id, first, hash, reason, kept, seal FROM gap WHERE id BETWEEN ? AND ? ORDER BY id"
 _LEFT = "SELECT 1 FROM quarantine WHERE lane = ? AND epoch = ? AND seq BETWEEN ? AND ? LIMIT 1"
