@@ -74,6 +74,15 @@ def test_more_than_one_commit_holds_is_retried_as_well(site):
     journal.close()
 
 
+def counted_rows(site):
+    """Return held records and bytes, and how many are missing, counted row by row."""
+    journal = site.open()
+    try:
+        return tuple(journal.audit()[0][1:])
+    finally:
+        journal.close()
+
+
 def kill_at(site, statement, reason):
     """Settle everything in a process that is killed before its `statement`th statement of SQL.
 
@@ -115,6 +124,7 @@ def test_a_kill_anywhere_leaves_each_record_exactly_once(tmp_path, reason):
         ended = kill_at(site, statement, reason)
         state = site.main()
         assert balance_holds(state)
+        assert counted_rows(site) == (state.held_records, state.held_bytes, 0)
         again = site.read(7).records if state.last > 6 else []
         if ended:
             assert again == ([records[2], records[3], records[5]] if reason == RETRIED else [])
