@@ -3,7 +3,7 @@
     python build/node_keys.py > platforms/tidegate_micropython/keys.py
 
 A board reads its `config.json` by this table, which takes a tenth of the memory that the schema
-does; `tests/micropython/test_config.py` holds the file to the schema, and both to one judgement.
+does; `tests/on_micropython/test_config.py` holds the file to the schema, and both to one judgement.
 """
 
 import sys

@@ -21,7 +21,7 @@ from fixtures.node_bundle import builder  # noqa: E402 - found by the paths abov
 from process.nodes_site import NodesSite  # noqa: E402
 from test_micropython import program  # noqa: E402
 
-PROGRAM = ROOT / "tests" / "micropython" / "on_board" / "measure_rate.py"
+PROGRAM = ROOT / "tests" / "on_micropython" / "on_board" / "measure_rate.py"
 HEAP = "1m"  # More than it needs, so that collecting garbage is not what is measured.
 TIMEOUT_S = 600
 

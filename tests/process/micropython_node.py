@@ -23,7 +23,7 @@ from pathlib import Path
 from fixtures.node_bundle import builder
 from test_micropython import ROOT, program
 
-PROGRAM = ROOT / "tests" / "micropython" / "on_board" / "put_and_say.py"
+PROGRAM = ROOT / "tests" / "on_micropython" / "on_board" / "put_and_say.py"
 # On a 64-bit port the modules alone, with their asserts, take 240 KB of it.  The rest is twice what
 # a small board has for the node itself, because so large are the objects here.
 HEAP = "340k"

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.broker import Broker
 from fixtures.scripted_broker import CONNACK_NEW, CONNECT, PINGREQ, PINGRESP, ScriptedBroker
-from micropython.link_process import LinkProcess
+from on_micropython.link_process import LinkProcess
 from samples import STREAM, span_of
 from tidegate.records.record import RETAIN
 from tidegate.wire.receipt import read_receipt, read_standing

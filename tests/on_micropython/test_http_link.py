@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.certificates import Authority
 from fixtures.raw_server import RawServer, reply
-from micropython.link_process import LinkProcess
+from on_micropython.link_process import LinkProcess
 from samples import STREAM, batch_of, span_of
 from tidegate.wire.batch import encode
 

@@ -9,14 +9,14 @@ import pytest
 from fixtures.broker import Broker, free_port
 from fixtures.gateway import GatewayProcess
 from fixtures.hub import TOKEN, HubProcess
-from micropython.responder import Responder
-from micropython.test_on_board import command, environment
-from micropython.test_plain_link import Subscriber
+from on_micropython.responder import Responder
+from on_micropython.test_on_board import command, environment
+from on_micropython.test_plain_link import Subscriber
 from test_micropython import ROOT
 
 COUNT = 300
 NUMBERS = [str(number).encode() for number in range(COUNT)]
-PROGRAM = ROOT / "tests" / "micropython" / "node_program.py"
+PROGRAM = ROOT / "tests" / "on_micropython" / "node_program.py"
 
 
 class Node:

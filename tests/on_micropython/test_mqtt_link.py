@@ -11,8 +11,8 @@ import pytest
 from fixtures.broker import Broker
 from fixtures.certificates import Authority
 from fixtures.scripted_broker import CONNACK_NEW, ScriptedBroker
-from micropython.link_process import LinkProcess
-from micropython.responder import GENERATION, Responder
+from on_micropython.link_process import LinkProcess
+from on_micropython.responder import GENERATION, Responder
 from samples import STREAM, span_of
 from tidegate.wire.receipt import read_receipt, read_standing
 
