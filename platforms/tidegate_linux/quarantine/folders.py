@@ -9,7 +9,8 @@ from typing import Any
 
 from tidegate_linux.install.durable import sync_folder
 from tidegate_linux.journal.aside import COUNTS, Salvage, salvages
-from tidegate_linux.quarantine.access import HINT_LIST, QuarantineError, become_owner
+from tidegate_linux.journal.upkeep import become_owner
+from tidegate_linux.quarantine.access import HINT_LIST, QuarantineError
 
 _PREFIX = "damaged-"
 _GOING = ".discarded"

@@ -16,13 +16,13 @@ from tidegate.errors import StorageError
 from tidegate_linux.install.durable import sync_folder
 from tidegate_linux.journal.aside import salvages
 from tidegate_linux.journal.quarantine_rows import StoredQuarantine, Wanted
+from tidegate_linux.journal.upkeep import unreadable
 from tidegate_linux.quarantine.access import (
     EVERYTHING,
     HINT_LIST,
     QuarantineError,
     open_to_look,
     settings_of,
-    unreadable,
     wanted_of,
 )
 from tidegate_linux.quarantine.folders import (

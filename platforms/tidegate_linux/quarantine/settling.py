@@ -13,6 +13,7 @@ import click
 
 from tidegate.config.settings import GatewaySettings
 from tidegate.errors import StorageError
+from tidegate.gateway import lane_names
 from tidegate.store.journal import DAMAGED
 from tidegate.store.lane import QUARANTINED
 from tidegate_linux.journal.quarantine_rows import (
@@ -23,14 +24,12 @@ from tidegate_linux.journal.quarantine_rows import (
     StoredQuarantine,
     Wanted,
 )
+from tidegate_linux.journal.upkeep import open_to_change, refuse_if_running, unreadable
 from tidegate_linux.quarantine.access import (
     HINT_LIST,
     QuarantineError,
-    open_to_change,
     open_to_look,
-    refuse_if_running,
     settings_of,
-    unreadable,
     wanted_of,
 )
 from tidegate_linux.quarantine.folders import discard_folder, find_folder, is_folder_name
@@ -127,20 +126,23 @@ def _settle(
     """Settle what `choose` gives, commit by commit; return how many records."""
     settling = Settling(reason)
     count = 0
+    home = Path(settings.node.data)
+    lanes, limit_bytes = lane_names(settings), settings.journal.limit_bytes
     # The journal first: to open it may mean to salvage it, and then the rows lie elsewhere.
-    with closing(open_to_change(settings)) as journal:
-        home = Path(settings.node.data)
-        with closing(open_to_look(home)) as stored:
-            try:
-                for ids in _portions(choose(stored)):
-                    journal.transact(partial(settling.settle, ids=ids))
-                    count += len(ids)
-            except StorageError as error:
-                done = f"; {count:,} records were {reason} before that" if count else ""
-                raise QuarantineError(
-                    f"the journal in {home}: {error}{done}",
-                    "do it again when that is mended: no record is settled twice",
-                ) from error
+    with (
+        closing(open_to_change(home, lanes, limit_bytes)) as journal,
+        closing(open_to_look(home)) as stored,
+    ):
+        try:
+            for ids in _portions(choose(stored)):
+                journal.transact(partial(settling.settle, ids=ids))
+                count += len(ids)
+        except StorageError as error:
+            done = f"; {count:,} records were {reason} before that" if count else ""
+            raise QuarantineError(
+                f"the journal in {home}: {error}{done}",
+                "do it again when that is mended: no record is settled twice",
+            ) from error
     return count
 
 
