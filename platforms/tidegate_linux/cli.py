@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from tidegate_linux.host_cli import HOST_COMMANDS
+from tidegate_linux.identity_cli import identity
 from tidegate_linux.quarantine_cli import quarantine
 
 CONFIG_VARIABLE = "TIDEGATE_CONFIG"
@@ -228,7 +229,7 @@ def version(as_json: bool) -> None:
     click.echo(f"tidegate {VERSION}, {python}, {sqlite}, {platform.system()} {platform.machine()}")
 
 
-for _command in [*HOST_COMMANDS, quarantine]:
+for _command in [*HOST_COMMANDS, identity, quarantine]:
     commands.add_command(_command)
 
 

@@ -36,6 +36,7 @@ from tidegate_linux.journal.connection import empty_log
 from tidegate_linux.journal.errors import WORLD_ERRORS, storage_error
 from tidegate_linux.journal.folder import JournalFolder
 from tidegate_linux.journal.fresh import Fresh
+from tidegate_linux.journal.identity_rows import count_fork
 from tidegate_linux.journal.lane_rows import StoredLane, load_lanes
 from tidegate_linux.journal.note_rows import Notes, store_notes
 from tidegate_linux.journal.quarantine_rows import make_room
@@ -342,3 +343,4 @@ def _carry_out(connection: apsw.Connection, lane: StoredLane, entry: "Entry") ->
         lane.forget(connection, entry.through)
     elif isinstance(entry, Renewed):
         lane.renew(connection, entry.epoch)
+        count_fork(connection, entry.lane)
