@@ -13,7 +13,9 @@ from tidegate.errors import (
     StorageError,
 )
 from tidegate_linux.journal.errors import storage_error
-from tidegate_linux.journal.sqlite import open_journal
+from tidegate_linux.journal.identity_rows import read_identity
+from tidegate_linux.journal.quarantine_rows import StoredQuarantine
+from tidegate_linux.journal.sqlite import journal_format, open_journal, read_state
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,11 @@ def test_a_data_folder_that_is_a_file_is_told_as_that(tmp_path):
     with pytest.raises(StorageError) as caught:
         open_journal(path, ["main"], limit_bytes=20_000_000)
     assert caught.value.detail == f"{path}: file exists; name another folder in node.data"
+
+
+@pytest.mark.parametrize("look", [read_state, journal_format, StoredQuarantine, read_identity])
+def test_a_folder_that_cannot_be_looked_into_is_told_as_that(tmp_path, look):
+    # Too long a name stands for a folder of somebody else's, whom root does not meet.
+    with pytest.raises(StorageError) as caught:
+        look(tmp_path / ("x" * 300))
+    assert "file name too long" in caught.value.detail

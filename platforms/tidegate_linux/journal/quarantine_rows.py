@@ -110,9 +110,9 @@ class StoredQuarantine:
 
     def __init__(self, folder: Path) -> None:
         home = JournalFolder(folder)
-        if not home.database.exists():
-            raise JournalError(f"there is no journal in {folder}", "start the gateway once")
         try:
+            if not home.database.exists():
+                raise JournalError(f"there is no journal in {folder}", "start the gateway once")
             self._connection = connect_readonly(home.database)
             meta = dict(all_rows(self._connection, "SELECT name, value FROM meta"))
             self._node = unsealed("meta", (meta.get("node"), meta.get("node_seal")))[0]

@@ -64,9 +64,9 @@ def read_state(folder: Path, recent_max: int = 0) -> JournalState:
     Disturbs nobody.  Raises `JournalError` where there is no journal, and `StorageError`.
     """
     home = JournalFolder(folder)
-    if not home.database.exists():
-        raise JournalError(f"there is no journal in {folder}", "start the gateway once")
     try:
+        if not home.database.exists():
+            raise JournalError(f"there is no journal in {folder}", "start the gateway once")
         connection = connect_readonly(home.database)
         try:
             connection.execute("BEGIN")
@@ -83,9 +83,9 @@ def journal_format(folder: Path) -> int | None:
     Disturbs nobody.  Raises `StorageError`.
     """
     home = JournalFolder(folder)
-    if not home.database.exists():
-        return None
     try:
+        if not home.database.exists():
+            return None
         connection = apsw.Connection(str(home.database), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             return int(connection.pragma("user_version"))
