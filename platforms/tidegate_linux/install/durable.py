@@ -29,11 +29,21 @@ def write_file(path: Path, data: bytes, mode: int, owner: Owner = ROOT) -> None:
     with os.fdopen(fd, "wb") as file:
         file.write(data)
         file.flush()
-        os.fchown(fd, *owner)
+        give(fd, owner)
         os.fchmod(fd, mode)
         os.fsync(fd)
     unfinished.rename(path)
     sync_folder(path.parent)
+
+
+def give(fd: int, owner: Owner) -> None:
+    """Give an open file to `owner`.
+
+    Who owns it already asks the kernel for nothing: the service's units forbid it every chown.
+    """
+    found = os.fstat(fd)
+    if (found.st_uid, found.st_gid) != owner:
+        os.fchown(fd, *owner)
 
 
 def write_link(path: Path, target: str) -> None:

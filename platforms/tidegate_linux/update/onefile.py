@@ -20,7 +20,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tidegate_linux.install.durable import Owner, remove, sync_folder, write_link
+from tidegate_linux.install.durable import Owner, give, remove, sync_folder, write_link
 from tidegate_linux.install.layout import PROGRAM_MODE, Layout
 from tidegate_linux.update.errors import UpdateError
 from tidegate_linux.update.release_file import ONEFILE, Release
@@ -69,7 +69,7 @@ class OnefileHost:
             with os.fdopen(fd, "wb") as file:
                 release.copy_payload(file)
                 file.flush()
-                os.fchown(fd, *self.owner)
+                give(fd, self.owner)
                 os.fchmod(fd, PROGRAM_MODE)
                 os.fsync(fd)
             unfinished.rename(path)
