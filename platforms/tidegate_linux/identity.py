@@ -113,9 +113,8 @@ def _say_what_was_done(former: Identity, new: Identity, is_held_discarded: bool)
             "if the original holds them, too, they arrive twice, once from each;"
             " renew again with --discard-held leaves them to it"
         )
-    quarantined = sum(stream.quarantined for stream in new.streams)
-    if quarantined:
-        click.echo(f"{quarantined:,} records stay in quarantine, as in the original's")
+    if new.quarantined:
+        click.echo(f"{new.quarantined:,} records stay in quarantine, as in the original's")
 
 
 def _held(identity: Identity) -> int:

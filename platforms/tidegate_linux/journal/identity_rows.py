@@ -22,7 +22,7 @@ from tidegate_linux.journal.errors import WORLD_ERRORS, JournalError, storage_er
 from tidegate_linux.journal.folder import JournalFolder
 from tidegate_linux.journal.lane_rows import load_lanes
 from tidegate_linux.journal.reading import read_journal_state
-from tidegate_linux.journal.sql import all_rows, seal_of, unsealed
+from tidegate_linux.journal.sql import all_rows, one_row, seal_of, unsealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,14 +51,20 @@ class StreamIdentity(
     forks: int
 
 
-class Identity(namedtuple("Identity", ("node", "former_node", "renewals", "boots", "streams"))):
-    """Who a node is; `former_node` is who it was before it was renewed, or empty."""
+class Identity(
+    namedtuple("Identity", ("node", "former_node", "renewals", "boots", "quarantined", "streams"))
+):
+    """Who a node is; `former_node` is who it was before it was renewed, or empty.
+
+    `quarantined` are all records in quarantine; a stream counts those only that it had admitted.
+    """
 
     __slots__ = ()
     node: str
     former_node: str
     renewals: int
     boots: int
+    quarantined: int
     streams: "tuple[StreamIdentity, ...]"
 
 
@@ -139,6 +145,7 @@ def _identity(connection: apsw.Connection) -> Identity:
         former if isinstance(former, str) else "",
         _count(meta.get("renewals")),
         state.boots[-1].number if state.boots else 0,
+        one_row(connection, "SELECT count(*) FROM quarantine")[0],
         tuple(streams),
     )
 
