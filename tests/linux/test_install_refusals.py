@@ -99,6 +99,50 @@ def test_a_folder_without_a_place_for_a_file_says_which_step_failed(image, progr
     assert f"cannot make {Layout(image).home}: not a directory" in done.stderr
 
 
+@as_root
+@pytest.mark.parametrize(
+    "link", ["var/lib", "var/lib/tidegate", "etc", "etc/passwd", "usr/local", "usr/local/lib"]
+)
+def test_links_of_an_image_never_lead_to_the_host(tmp_path, image, program, link):
+    """Taken as they are, they would: the host's data went that way, with `uninstall --purge`."""
+    host = tmp_path / "host"
+    (host / "tidegate").mkdir(parents=True)
+    (host / "tidegate" / "journal.db").write_text("acknowledged")
+    (host / "passwd").write_text("")
+    path = image / link
+    if path.exists():
+        path.rename(path.with_name("moved"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(
+        {"etc/passwd": host / "passwd", "var/lib/tidegate": host / "tidegate"}.get(link, host)
+    )
+    before = tree(host)
+    expect_refusal(image, f"leads out of {image}, to {host}", program)
+    expect_refusal(image, f"leads out of {image}", program, "--dry-run")
+    done = tidegate("uninstall", "--root", image, "--purge", "--yes")
+    assert tree(host) == before
+    if not link.startswith("etc/passwd"):
+        assert f"leads out of {image}" in done.stderr
+
+
+@as_root
+def test_links_that_stay_in_an_image_are_followed(image, program):
+    (image / "srv/lib").mkdir(parents=True)
+    (image / "var").mkdir()
+    (image / "var/lib").symlink_to("../srv/lib")
+    assert tidegate("install", program, "--root", image).returncode == 0
+    assert (image / "srv/lib/tidegate").is_dir()
+    assert tidegate("uninstall", "--root", image, "--purge", "--yes").returncode == 0
+    assert not (image / "srv/lib/tidegate").exists()
+
+
+@as_root
+def test_a_link_to_itself_is_refused(image, program):
+    (image / "var").mkdir()
+    (image / "var/lib").symlink_to("lib")
+    expect_refusal(image, "is a link that leads to itself", program)
+
+
 def test_a_root_that_is_not_there_is_refused(tmp_path):
     for command in ("install", "uninstall"):
         assert "is no folder" in tidegate(command, "--root", tmp_path / "none").stderr

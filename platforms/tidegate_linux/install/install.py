@@ -18,6 +18,7 @@ from tidegate_linux.install.layout import (
     CONFIG_MODE,
     DATA_MODE,
     FOLDER_MODE,
+    PACKAGE,
     PROGRAM_MODE,
     TEXT_MODE,
     USER,
@@ -28,6 +29,7 @@ from tidegate_linux.install.program import Program, find_program
 from tidegate_linux.install.services import service_of
 from tidegate_linux.install.steps import (
     Step,
+    check_inside,
     file_step,
     first_file_step,
     folder_step,
@@ -35,7 +37,7 @@ from tidegate_linux.install.steps import (
     take,
 )
 from tidegate_linux.install.texts import shared_texts
-from tidegate_linux.install.users import add_user, owner_in
+from tidegate_linux.install.users import add_user, owner_in, user_files
 
 
 def run_install(
@@ -45,7 +47,6 @@ def run_install(
     layout = Layout(root)
     check_place(layout, is_dry)
     program = find_program(given, layout)
-    _check_installed(layout, program)
     service = service_of(layout)
     steps = [
         *_program_steps(layout, program),
@@ -53,6 +54,8 @@ def run_install(
         *service.steps(),
         *(service.start_steps() if is_to_start else []),
     ]
+    check_inside(steps, layout.root)
+    _check_installed(layout, program)
     if not take(steps, is_dry):
         click.echo(f"{program.name} is installed, nothing had to be done")
     elif not is_dry:
@@ -66,7 +69,7 @@ def check_place(layout: Layout, is_dry: bool) -> None:
         raise InstallError(f"{layout.root} is no folder", "name the root of an image with --root")
     if not is_dry and os.geteuid() != 0:
         raise InstallError("only root may do that", "run it with sudo, or look with --dry-run")
-    if layout.package.exists():
+    if layout.follow(PACKAGE).exists():
         raise InstallError(
             f"the Debian package of tidegate is installed ({layout.package})",
             "apt install and apt remove are its way; do not mix the two",
@@ -98,7 +101,12 @@ def _program_steps(layout: Layout, program: Program) -> list[Step]:
         return None if found is None else Owner(0, found.gid)
 
     return [
-        Step(f"add the user {USER}", lambda: owner() is not None, lambda: add_user(layout)),
+        Step(
+            f"add the user {USER}",
+            lambda: owner() is not None,
+            lambda: add_user(layout),
+            user_files(layout),
+        ),
         folder_step(layout.data, DATA_MODE, owner),
         folder_step(layout.config_folder, CONFIG_FOLDER_MODE, group),
         first_file_step(layout.config, part(CONFIG_FIRST), CONFIG_MODE, group),

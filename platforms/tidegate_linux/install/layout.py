@@ -21,6 +21,8 @@ from pathlib import Path
 
 USER = "tidegate"
 DATA = "/var/lib/tidegate"
+# The Debian package's program: where it is, neither install nor update has any business.
+PACKAGE = "/usr/lib/tidegate/tidegate"
 FOLDER_MODE = 0o755
 PROGRAM_MODE = 0o755
 TEXT_MODE = 0o644
@@ -52,8 +54,7 @@ class Layout:
         self.config = self.config_folder / "gateway.toml"
         self.data = root / DATA.lstrip("/")
         self.unit = root / "etc/systemd/system/tidegate.service"
-        # The Debian package's program: where it is, neither install nor update has any business.
-        self.package = root / "usr/lib/tidegate/tidegate"
+        self.package = root / PACKAGE.lstrip("/")
 
     @property
     def is_host(self) -> bool:
@@ -66,7 +67,7 @@ class Layout:
 
     def follow(self, name: str) -> Path:
         """Return where `name` leads to when links are followed as the image itself would."""
-        place, left, links = self.root, list(Path(name).parts), 0
+        place, left, links = self.root, list(Path(name.lstrip("/")).parts), 0
         while left:
             part = left.pop(0)
             step = place / part

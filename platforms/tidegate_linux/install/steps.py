@@ -17,11 +17,27 @@ from tidegate_linux.install.errors import InstallError
 
 
 class Step(NamedTuple):
-    """Something to do, unless it is done."""
+    """Something to do, unless it is done; `places` is all that it looks at or changes."""
 
     what: str
     is_done: Callable[[], bool]
     carry_out: Callable[[], None]
+    places: tuple[Path, ...] = ()
+
+
+def check_inside(steps: Iterable[Step], root: Path) -> None:
+    """Refuse steps that links of an image lead out of it: they would change the host instead."""
+    real_root = root.resolve()
+    for place in (place for step in steps for place in step.places):
+        try:
+            real = place.resolve()
+        except (OSError, RuntimeError):  # Links in a circle; which of both, Python's version says.
+            what = f"{place} is a link that leads to itself"
+            raise InstallError(what, "put it right, or take it away") from None
+        if not real.is_relative_to(real_root):
+            what = f"{place} leads out of {root}, to {real}"
+            hint = "in an image let such links be relative, or run the command in it with chroot"
+            raise InstallError(what, hint)
 
 
 def take(steps: Iterable[Step], is_dry: bool) -> int:
@@ -48,7 +64,7 @@ def file_step(path: Path, data: bytes, mode: int) -> Step:
             durable.make_folder(path.parent, 0o755)
         durable.write_file(path, data, mode)
 
-    return Step(f"write {path}", is_done, carry_out)
+    return Step(f"write {path}", is_done, carry_out, (path,))
 
 
 def link_step(path: Path, target: str) -> Step:
@@ -62,7 +78,7 @@ def link_step(path: Path, target: str) -> Step:
             durable.make_folder(path.parent, 0o755)
         durable.write_link(path, target)
 
-    return Step(f"let {path} lead to {target}", is_done, carry_out)
+    return Step(f"let {path} lead to {target}", is_done, carry_out, (path.parent,))
 
 
 def folder_step(path: Path, mode: int, owner: Callable[[], Owner | None] = lambda: ROOT) -> Step:
@@ -77,7 +93,7 @@ def folder_step(path: Path, mode: int, owner: Callable[[], Owner | None] = lambd
     def carry_out() -> None:
         durable.make_folder(path, mode, _known(owner()))
 
-    return Step(f"make {path}", is_done, carry_out)
+    return Step(f"make {path}", is_done, carry_out, (path,))
 
 
 def first_file_step(path: Path, data: bytes, mode: int, owner: Callable[[], Owner | None]) -> Step:
@@ -86,15 +102,17 @@ def first_file_step(path: Path, data: bytes, mode: int, owner: Callable[[], Owne
         f"write {path}",
         path.exists,
         lambda: durable.write_file(path, data, mode, _known(owner())),
+        (path,),
     )
 
 
 def removal_step(path: Path) -> Step:
-    """Return the step that takes a file, a link or a folder away."""
+    """Return the step that takes a file, a folder, or a link and not what it leads to, away."""
     return Step(
         f"remove {path}",
         lambda: not path.exists() and not path.is_symlink(),
         lambda: durable.remove(path),
+        (path.parent,),
     )
 
 

@@ -13,7 +13,7 @@ from tidegate_linux.install.durable import remove
 from tidegate_linux.install.install import check_place
 from tidegate_linux.install.layout import USER, Layout
 from tidegate_linux.install.services import service_of
-from tidegate_linux.install.steps import Step, removal_step, take
+from tidegate_linux.install.steps import Step, check_inside, removal_step, take
 from tidegate_linux.install.texts import DOCUMENTS, shared_texts
 from tidegate_linux.journal.errors import JournalError
 from tidegate_linux.journal.sqlite import read_state
@@ -25,11 +25,13 @@ def run_uninstall(
     """Remove the program and, with `is_purge`, all there is; raise `InstallError`."""
     layout = Layout(root)
     check_place(layout, is_dry)
+    purged = [layout.config_folder, layout.data, layout.home] if is_purge else []
+    steps = [*_steps(commands, layout), *map(_purge_step, purged)]
+    check_inside(steps, layout.root)
     if is_purge and not is_dry and not is_sure:
         what = f"Remove {layout.config_folder} and {layout.data}, {_held(layout)}?"
         click.confirm(what, abort=True)
-    purged = [layout.config_folder, layout.data, layout.home] if is_purge else []
-    count = take([*_steps(commands, layout), *map(removal_step, purged)], is_dry)
+    count = take(steps, is_dry)
     if not count:
         click.echo("nothing of tidegate is installed here")
     for path in (layout.config_folder, layout.data, layout.home):
@@ -51,6 +53,11 @@ def _steps(commands: click.Group, layout: Layout) -> list[Step]:
         lambda: remove(layout.home),
     )
     return [*service_of(layout).removal_steps(), *map(removal_step, paths), empty]
+
+
+def _purge_step(path: Path) -> Step:
+    """Return the step that takes away what is counted before: it must be that of the image."""
+    return removal_step(path)._replace(places=(path,))
 
 
 def _held(layout: Layout) -> str:

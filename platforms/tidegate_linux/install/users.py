@@ -20,6 +20,12 @@ NUMBERS = range(999, 99, -1)
 SHELL = "/usr/sbin/nologin"
 
 
+def user_files(layout: Layout) -> tuple[Path, ...]:
+    """Return the files that know users, there or not."""
+    etc = layout.root / "etc"
+    return tuple(etc / name for name in ("passwd", "group", "shadow", "gshadow"))
+
+
 def owner_in(layout: Layout) -> Owner | None:
     """Return the numbers of the service's user and group, or None when one of them is missing."""
     etc = layout.root / "etc"
