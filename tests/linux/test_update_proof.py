@@ -10,9 +10,11 @@ from tidegate_linux.status.survey import Snapshot
 from tidegate_linux.update.errors import UpdateError
 from tidegate_linux.update.proof import ProofAttendant, progress_file, trial_of
 from tidegate_linux.update.trial import (
+    HOLD_S,
     Progress,
     Trial,
     read_progress,
+    read_trial,
     write_progress,
     write_trial,
 )
@@ -37,7 +39,7 @@ class Gateway:
     def __init__(self, folder, **changes):
         folder.mkdir(exist_ok=True)
         self.path = progress_file(folder)
-        trial = Trial("ab12", NEW, OLD, 600, 0, self.path, starts=1)
+        trial = Trial("ab12", NEW, OLD, 600, 0, self.path, starts=1, hold_s=0)
         self.trial = trial._replace(**changes)
 
     def start(self, starts=1):
@@ -106,6 +108,60 @@ def test_being_well_for_long_is_proof_only_where_that_was_agreed(tmp_path):
     assert not gateway.found.is_proved
     attendant.attend(snapshot(161, link="down"))
     assert (gateway.found.is_proved, gateway.found.receipt) == (True, "offline")
+
+
+def test_what_is_proved_must_hold_for_a_minute_of_one_start(tmp_path):
+    gateway = Gateway(tmp_path / "data", hold_s=HOLD_S)
+    attendant = gateway.start()
+    attendant.attend(snapshot(1))
+    assert gateway.found.missing == "all is there, but not for 60 s yet"
+    attendant.attend(snapshot(60.9))
+    assert not gateway.found.is_proved
+    # That start crashes; what it had is nothing to the next one.
+    attendant = gateway.start(starts=2)
+    attendant.attend(snapshot(2))
+    attendant.attend(snapshot(61.9))
+    assert not gateway.found.is_proved
+    attendant.attend(snapshot(62))
+    assert (gateway.found.is_proved, gateway.found.receipt) == (True, "receipt")
+
+
+def test_what_is_not_well_in_between_has_not_held(tmp_path):
+    gateway = Gateway(tmp_path / "data", hold_s=HOLD_S)
+    attendant = gateway.start()
+    attendant.attend(snapshot(1))
+    attendant.attend(snapshot(59, problems=["ill"]))
+    attendant.attend(snapshot(61))
+    attendant.attend(snapshot(120))
+    assert not gateway.found.is_proved
+    attendant.attend(snapshot(121))
+    assert gateway.found.is_proved
+
+
+def test_a_line_that_goes_again_takes_back_no_answer(tmp_path):
+    gateway = Gateway(tmp_path / "data", hold_s=HOLD_S)
+    attendant = gateway.start()
+    attendant.attend(snapshot(1))
+    attendant.attend(snapshot(20, link="down"))
+    attendant.attend(snapshot(61, link="down"))
+    assert (gateway.found.is_proved, gateway.found.receipt) == (True, "receipt")
+
+
+def test_being_well_without_a_line_holds_from_its_beginning(tmp_path):
+    gateway = Gateway(tmp_path / "data", hold_s=HOLD_S, offline_s=300)
+    attendant = gateway.start()
+    attendant.attend(snapshot(1, link="down"))
+    attendant.attend(snapshot(301, link="down"))
+    assert (gateway.found.is_proved, gateway.found.receipt) == (True, "offline")
+
+
+@pytest.mark.parametrize("line", [b"", b"hold_s \n"])
+def test_a_trial_that_says_nothing_of_holding_has_the_minute(tmp_path, line):
+    path = tmp_path / "trial"
+    write_trial(path, Trial("ab12", NEW, OLD, 600, 0, tmp_path, hold_s=5), ME)
+    assert read_trial(path).hold_s == 5
+    path.write_bytes(path.read_bytes().replace(b"hold_s 5\n", line))
+    assert read_trial(path).hold_s == HOLD_S
 
 
 def test_seconds_add_up_over_starts(gateway):

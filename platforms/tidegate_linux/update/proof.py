@@ -8,6 +8,8 @@ Proved is, by what the engine's thread sees between two of its steps:
 - a receipt: the hub has answered this process, with its cursor or for records; or there is no hub;
   or, where that was agreed at the update, the gateway was well without a line for a stated time
 
+and all of it has held for a minute in one start, so that a crash before that is a failure.
+
 `update` waits for that, and `select` looks for it at the next start.  A clean stop before it is
 written down too: it is no failure.  Time is counted in seconds of running, over all starts, on the
 monotonic clock: what the wall clock shows plays no part.  When they are used up this process ends
@@ -55,6 +57,7 @@ class ProofAttendant:
         self._started_ms = now_ms
         self._seen_ms = now_ms
         self._well_since_ms: int | None = None
+        self._held_since_ms: int | None = None
         self._is_stopping = False
         self._delivered: int | None = None
         self._owner = Owner(os.geteuid(), os.getegid())
@@ -103,14 +106,28 @@ class ProofAttendant:
         """Return what is not proved yet, in words; "" when all is."""
         fields = snapshot.fields
         if snapshot.problems:
-            self._well_since_ms = None
+            self._well_since_ms = self._held_since_ms = None
             return f"it is not healthy: {'; '.join(snapshot.problems)}"
         if self._well_since_ms is None:
             self._well_since_ms = snapshot.taken_ms
         if fields["journal"]["state"] != "open" or not fields["journal"]["commits"]:
+            self._held_since_ms = None
             return "nothing was committed to the journal"
-        self._receipt = self._receipt_of(fields["link"]["state"], fields["streams"])
-        return "" if self._receipt else f"no answer of the hub: the line is {self._line(fields)}"
+        # A line that goes again takes back nothing of what came over it.
+        if self._receipt in ("", OFFLINE):
+            self._receipt = self._receipt_of(fields["link"]["state"], fields["streams"])
+        if not self._receipt:
+            return f"no answer of the hub: the line is {self._line(fields)}"
+        return self._hold()
+
+    def _hold(self) -> str:
+        """Return what is missing when all is there: that it stays so."""
+        if self._held_since_ms is None:
+            is_old = self._receipt == OFFLINE
+            self._held_since_ms = self._well_since_ms if is_old else self._seen_ms
+        held_ms = self._seen_ms - (self._held_since_ms or 0)
+        hold_s = self._trial.hold_s
+        return "" if held_ms >= hold_s * 1000 else f"all is there, but not for {hold_s} s yet"
 
     def _receipt_of(self, link: str, streams: "list[dict[str, int]]") -> str:
         delivered = sum(stream["delivered"] for stream in streams)

@@ -23,6 +23,8 @@ PROGRESS_FORM = "tidegate-progress 1"
 RESULT_FORM = "tidegate-result 1"
 END = "end"
 FAILURES_MAX = 3  # Starts that end in a crash or a kill; `select` has the same number.
+# What is proved must have held for so long in one start: a program that crashes sooner has failed.
+HOLD_S = 60
 BYTES_MAX = 4096
 MODE = 0o644
 
@@ -38,7 +40,8 @@ class Trial(NamedTuple):
 
     It has `limit_s` seconds of running, over all its starts, to prove itself.  `offline_s` is how
     long it must have run well to do without an answer of the hub, 0 where it must have one.
-    `starts` and `failures` are what `select` has counted.
+    `starts` and `failures` are what `select` has counted.  What is proved counts when it has held
+    for `hold_s`; a `select` that is older than this leaves it out.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Trial(NamedTuple):
     progress: Path
     starts: int = 0
     failures: int = 0
+    hold_s: int = HOLD_S
 
 
 class Progress(NamedTuple):
@@ -91,6 +95,7 @@ def read_trial(path: Path) -> Trial | None:
             Path(found["progress"]),
             int(found["starts"]),
             int(found["failures"]),
+            int(found.get("hold_s") or HOLD_S),
         )
     except (KeyError, ValueError):
         return None
