@@ -51,7 +51,7 @@ def test_no_power_cut_in_an_update_leaves_a_host_without_a_program(disk, tmp_pat
 
 def unsynced_program():
     return planted(
-        onefile, "                os.fsync(fd)\n            unfinished", "            unfinished"
+        onefile, "                os.fsync(fd)\n            if check", "            if check"
     )
 
 

@@ -3,7 +3,7 @@
 At each instant `current` leads to a program that is whole, and so does `previous` from before the
 switch on.  The order is the proof:
 
-    1. the new program is written beside its place, synced, renamed, its folder synced
+    1. the new program is written beside its place, synced, tried, renamed, its folder synced
     2. `previous` leads to the program that runs
     3. `trial` is put in place: it has no effect as long as `current` leads to another program
     4. `current` leads to the new program
@@ -18,6 +18,7 @@ Each step is durable before the next begins.  `packaging/launch/select` goes bac
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from tidegate_linux.install.durable import Owner, give, remove, sync_folder, write_link
@@ -50,11 +51,14 @@ class OnefileHost:
             return None
         return name if self.layout.version(name).is_file() else None
 
-    def place(self, release: Release) -> Path:
-        """Put a release's program beside the others, all of it or nothing; return where it is."""
+    def place(self, release: Release, check: Callable[[Path], None] | None = None) -> None:
+        """Put a release's program beside the others, all of it or nothing.
+
+        `check` tries the program before it has its name, and raises where it is not good: what was
+        refused leaves nothing, and nothing can ever take it for a program to go back to.
+        """
         manifest, versions = release.manifest, self.layout.versions
-        for leftover in versions.glob(f".*{UNFINISHED}"):
-            leftover.unlink()
+        self.prune()
         free = shutil.disk_usage(versions).free
         if free < manifest.size + SPARE_BYTES:
             raise UpdateError(
@@ -72,12 +76,13 @@ class OnefileHost:
                 give(fd, self.owner)
                 os.fchmod(fd, PROGRAM_MODE)
                 os.fsync(fd)
+            if check is not None:
+                check(unfinished)
             unfinished.rename(path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
         sync_folder(versions)
-        return path
 
     def switch(self, trial: Trial) -> None:
         """Let the next start be the new program's, on trial."""
@@ -96,9 +101,10 @@ class OnefileHost:
         remove(self.layout.trial)
 
     def prune(self) -> None:
-        """Delete the programs that neither link leads to."""
+        """Delete the programs that neither link leads to, and what was never finished."""
         needed = {self.running(), self.before()}
         for path in self.layout.versions.iterdir():
-            if path.name not in needed and path.name.startswith("tidegate-"):
-                path.unlink()
-        sync_folder(self.layout.versions)
+            is_leftover = path.name.startswith(".") and path.name.endswith(UNFINISHED)
+            is_program = path.name.startswith("tidegate-") and path.name not in needed
+            if is_leftover or is_program:
+                remove(path)

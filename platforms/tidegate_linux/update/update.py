@@ -29,7 +29,7 @@ from tidegate_linux.update.fetch import open_source
 from tidegate_linux.update.fitness import Place, check_fitness, this_glibc, this_platform
 from tidegate_linux.update.keys import trusted_keys
 from tidegate_linux.update.onefile import KIND, OnefileHost
-from tidegate_linux.update.program import installation, pinned_keys
+from tidegate_linux.update.program import installation, pinned_keys, started_program
 from tidegate_linux.update.proof import progress_file
 from tidegate_linux.update.release_file import Manifest, read_release
 from tidegate_linux.update.smoke import check_program
@@ -41,7 +41,15 @@ from tidegate_linux.update.supervision import (
     restart,
     wait_for_proof,
 )
-from tidegate_linux.update.trial import KEPT, PUT_BACK, Result, Trial, read_result, read_trial
+from tidegate_linux.update.trial import (
+    HOLD_S,
+    KEPT,
+    PUT_BACK,
+    Result,
+    Trial,
+    read_result,
+    read_trial,
+)
 
 OFFLINE_S = 300  # How long a gateway that had no line before must be well without one.
 
@@ -58,6 +66,7 @@ def run_update(source: str, config: Path, wishes: Wishes) -> None:
     """Update to the release in `source`; returns when it has proved itself, or raises."""
     host = _host()
     with _alone(host.layout):
+        _check_current(host)
         _settle(host)
         settings, _ = load_gateway(config)
         keys = trusted_keys(pinned_keys(), host.layout.keys)
@@ -67,15 +76,13 @@ def run_update(source: str, config: Path, wishes: Wishes) -> None:
             manifest = release.manifest
             check_fitness(manifest, place, wishes.is_downgrade_allowed)
             _say(f"version {manifest.version}, signed by {release.signer}")
-            program = host.place(release)
-        _say(f"{program} is written")
-        check_program(program, manifest.version, config, host.layout.current)
-        trial = _trial(host, manifest, settings, wishes)
+            trial = _trial(host, manifest, settings, wishes)
+            host.place(release, lambda path: _try(path, manifest, config, host.layout))
+        # A terminal that closes does not end the wait: who hangs is put back all the same.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         host.switch(trial)
         _say(f"{trial.new} is on trial for {trial.limit_s} s")
         _restart(host.layout)
-        # A terminal that closes ends the wait only where a person has asked for it.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         _conclude(host, trial)
 
 
@@ -130,6 +137,15 @@ def _alone(layout: Layout) -> Iterator[None]:
         os.close(fd)
 
 
+def _check_current(host: OnefileHost) -> None:
+    """Refuse where another update has come before this one, and this program runs no more."""
+    running, started = host.running(), started_program().name
+    if running != started:
+        raise UpdateError(
+            f"{running} runs by now, this is a command of {started}", "give the command again"
+        )
+
+
 def _settle(host: OnefileHost) -> None:
     """End an earlier trial that has been proved; refuse while one is under way."""
     trial = read_trial(host.layout.trial)
@@ -156,6 +172,11 @@ def _place(settings: GatewaySettings) -> Place:
     return Place(KIND, VERSION, this_platform(), this_glibc(), journal, READABLE)
 
 
+def _try(program: Path, manifest: Manifest, config: Path, layout: Layout) -> None:
+    _say(f"{manifest.name} is written, and tried")
+    check_program(program, manifest.version, config, layout.current)
+
+
 def _trial(
     host: OnefileHost, manifest: Manifest, settings: GatewaySettings, wishes: Wishes
 ) -> Trial:
@@ -172,7 +193,10 @@ def _trial(
         )
     progress = progress_file(Path(settings.node.data).absolute())
     name = os.urandom(8).hex()
-    return Trial(name, manifest.name, host.running(), wishes.limit_s, offline_s, progress)
+    # Where there is little time, half of it.
+    hold_s = min(HOLD_S, wishes.limit_s // 2)
+    trial = Trial(name, manifest.name, host.running(), wishes.limit_s, offline_s, progress)
+    return trial._replace(hold_s=hold_s)
 
 
 def _is_line_down(settings: GatewaySettings) -> bool:
@@ -197,6 +221,7 @@ def _conclude(host: OnefileHost, trial: Trial) -> None:
         host.put_back(trial.old, result)
         _restart(host.layout)
     if result.outcome != KEPT:
+        host.prune()
         raise UpdateError(
             f"{trial.new} was put back for {trial.old}: {result.why}",
             "the log of the service says more; what was acknowledged meanwhile is in the journal",
@@ -207,4 +232,6 @@ def _conclude(host: OnefileHost, trial: Trial) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"update: {escaped(text)}")
+    """Tell who waits; a terminal that has gone must not keep the old program from coming back."""
+    with contextlib.suppress(OSError):
+        click.echo(f"update: {escaped(text)}")
