@@ -220,8 +220,11 @@ def test_a_temporary_folder_where_nothing_may_run_is_named(tmp_path):
         assert "failed to map segment from shared object" in result.stderr
         assert str(folder) in result.stderr
         assert not list(folder.iterdir())
-    # What the documentation tells people to do then.
+    # What the documentation tells people to do then: another folder, nobody else's.
+    assert tmp_path.stat().st_uid == os.geteuid()
+    assert not tmp_path.stat().st_mode & 0o022
     assert version(tmp_path).returncode == 0
+    assert not list(tmp_path.glob("_MEI*"))
 
 
 def test_a_full_temporary_folder_is_told_and_what_is_left_is_removed_later(tmp_path):
