@@ -4,7 +4,9 @@ Every setting that durability rests on is read back: a pragma that SQLite does n
 nothing.
 """
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 
 import apsw
@@ -74,10 +76,23 @@ def empty_log(connection: apsw.Connection) -> None:
 
 def connect_readonly(database: Path) -> apsw.Connection:
     """Open the database for somebody who only looks at it, beside a running gateway or without."""
-    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    connection = open_readonly(database)
     connection.set_busy_timeout(BUSY_MS)
     check_version(connection)
     return connection
+
+
+def open_readonly(database: Path) -> apsw.Connection:
+    """Open the database, whatever its format.
+
+    Root looks at what the gateway's user has put there: a pipe would be waited for without end.
+    """
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path = database.with_name(f"{database.name}{suffix}")
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise StorageError(STORAGE_IO, f"{path} is no regular file: look who put it there")
+    return apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
 
 
 def create_database(home: JournalFolder, node: str, vfs: "str | None" = None) -> None:

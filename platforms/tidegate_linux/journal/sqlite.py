@@ -18,7 +18,12 @@ import apsw
 from tidegate.errors import STORAGE_CORRUPT, STORAGE_FULL, StorageError
 from tidegate.store.journal import JournalState
 from tidegate_linux.journal.aside import Salvage, write_account
-from tidegate_linux.journal.connection import connect, connect_readonly, create_database
+from tidegate_linux.journal.connection import (
+    connect,
+    connect_readonly,
+    create_database,
+    open_readonly,
+)
 from tidegate_linux.journal.errors import WORLD_ERRORS, JournalError, storage_error
 from tidegate_linux.journal.folder import JournalFolder
 from tidegate_linux.journal.fresh import BYTES_MAX as FRESH_BYTES_MAX
@@ -86,7 +91,7 @@ def journal_format(folder: Path) -> int | None:
     try:
         if not home.database.exists():
             return None
-        connection = apsw.Connection(str(home.database), flags=apsw.SQLITE_OPEN_READONLY)
+        connection = open_readonly(home.database)
         try:
             return int(connection.pragma("user_version"))
         finally:
