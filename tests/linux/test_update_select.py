@@ -48,9 +48,18 @@ class Host(Installation):
         progress = Progress("ab12", 1, 5, False, False, "no", "no answer of the hub")
         write_progress(self.progress, progress._replace(**changes), ME)
 
+    def change_script(self, old, new):
+        script = self.layout.select.read_text()
+        assert script.count(old) == 1
+        self.layout.select.write_text(script.replace(old, new))
+
     def select(self):
         done = subprocess.run(
-            [*self.shell, self.layout.select], capture_output=True, text=True, check=False
+            [*self.shell, self.layout.select],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         assert "not found" not in done.stderr
@@ -220,12 +229,28 @@ def test_current_leads_to_a_program_again(host, left):
     assert host.running == OLD
 
 
-def test_without_a_previous_any_whole_program_will_do(host):
+def test_without_a_previous_what_ran_before_the_trial_is_taken(host):
     host.layout.current.unlink()
     host.layout.previous.unlink()
+    host.add("tidegate-0.9.0-linux-glibc236-amd64", b"#!/bin/sh\necho refused\n")
     (host.layout.versions / f".{OLD}.unfinished").write_bytes(b"half")
     host.select()
-    assert host.running in (OLD, NEW)
+    assert host.running == OLD
+
+
+def test_a_program_that_was_put_back_never_comes_again_by_itself(host):
+    host.write(starts=3, failures=3)
+    host.say(start=3)
+    host.select()
+    assert host.why.startswith("put-back")
+    for link in (host.layout.current, host.layout.previous):
+        link.unlink()
+    host.add(OLD, b"")
+    assert "cannot be led to one that ran before" in host.select()
+    assert not host.layout.current.is_symlink()
+    host.add(OLD, b"#!/bin/sh\necho old\n")
+    host.select()
+    assert host.running == OLD
 
 
 def test_with_no_program_to_go_back_to_the_new_one_stays(host):
@@ -241,6 +266,73 @@ def test_what_the_gateway_says_steers_no_terminal(host):
     host.say(start=2, missing="\x1b[2Jgone\x07")
     assert "\x1b" not in host.select()
     assert host.why.endswith(": [2Jgone")
+
+
+@pytest.mark.parametrize("text", ["08", "-1", "0x10", "1 2", "", "10000000000", "!"])
+@pytest.mark.parametrize("name", ["starts", "failures", "limit_s"])
+def test_a_number_that_is_none_is_damage_and_ends_no_script(host, name, text):
+    lines = host.layout.trial.read_text().splitlines()
+    lines = [f"{name} {text}" if line.startswith(f"{name} ") else line for line in lines]
+    host.layout.trial.write_text("\n".join([*lines, ""]))
+    host.select()
+    assert host.running == OLD
+    assert host.why == "put-back: the file trial is damaged"
+
+
+def test_folders_in_the_way_do_not_keep_it_from_going_back(host):
+    host.write(starts=3, failures=3)
+    home = host.layout.home
+    for name in (".current.unfinished", "result.unfinished", "trial.unfinished", "result"):
+        (home / name / "full").mkdir(parents=True)
+    host.select()
+    assert host.running == OLD
+    assert host.why.startswith("put-back")
+    assert not host.layout.trial.exists()
+
+
+def test_folders_in_the_way_do_not_keep_it_from_counting(host):
+    (host.layout.home / "trial.unfinished" / "full").mkdir(parents=True)
+    host.select()
+    assert (host.running, host.trial.starts) == (NEW, 1)
+
+
+def test_what_could_not_be_put_back_is_not_said_to_be(host):
+    """As on a disk that has become read-only: there every mv fails."""
+    host.write(starts=3, failures=3)
+    host.change_script("umask 022 ", "mv() { return 1; }\numask 022 ")
+    said = host.select()
+    assert f"{OLD} cannot be put back" in said
+    assert "is put back" not in said
+    assert host.running == NEW
+
+
+def test_lines_of_a_trial_that_it_does_not_know_stay(host):
+    text = host.layout.trial.read_text()
+    host.layout.trial.write_text(text.replace("\nend\n", "\nlater 7 of \\n 9\nend\n"))
+    host.select()
+    host.select()
+    assert "\nlater 7 of \\n 9\n" in host.layout.trial.read_text()
+    assert host.trial.starts == 2
+
+
+def test_a_pipe_in_place_of_the_progress_after_the_look_costs_no_start(host):
+    host.say()
+    look = '[ -f "$1" ] && [ ! -L "$1" ] || return 0\n'
+    swap = 'case $1 in */progress) rm -f "$1" && mkfifo "$1" ;; esac\n'
+    host.change_script(look, look + swap)
+    host.change_script("read_s=5 ", "read_s=1 ")
+    host.select()
+    assert host.progress.is_fifo()
+    assert host.trial.starts == 1
+
+
+def test_what_the_gateway_says_is_one_line_of_the_log(host):
+    """dash's echo makes a line's end of what looks like one."""
+    host.write(starts=3, failures=2)
+    host.say(start=2, missing=r"x\ntidegate: select: forged\c\0101")
+    said = host.select()
+    assert said.count("\n") == 1
+    assert r"x\ntidegate: select: forged\c\0101" in said
 
 
 def test_shellcheck_finds_nothing():
