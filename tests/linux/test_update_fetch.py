@@ -3,7 +3,9 @@
 import contextlib
 import http.server
 import os
+import socket
 import threading
+import time
 
 import pytest
 
@@ -119,10 +121,56 @@ def test_another_answer_is_named():
 
 
 @pytest.mark.parametrize(
-    "source", ["http://127.0.0.1:9/x", "http://[::1", "https://", "/none", "/", "ftp://x/y"]
+    "source",
+    [
+        *("http://127.0.0.1:9/x", "http://[::1", "https://", "/none", "/", "ftp://x/y"),
+        *("http://a..b/x", f"http://{'a' * 70}.example/x", "http://\udcff/x", "/a\0b"),
+    ],
 )
 def test_what_is_not_there_is_one_clear_error(source):
     with pytest.raises(UpdateError) as caught:
         fetched(source)
     assert source in caught.value.what
     assert caught.value.hint
+    assert "Pool" not in caught.value.what
+
+
+def test_a_redirect_to_what_is_no_url_is_one_clear_error():
+    answer = b"HTTP/1.1 302 Found\r\nLocation: http://[::bad/\r\n\r\n"
+    with raw_answer(answer) as url, pytest.raises(UpdateError, match="cannot be read"):
+        fetched(url)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+def test_a_server_that_trickles_holds_nobody_for_long(head):
+    began_s = time.monotonic()
+    with (
+        raw_answer(head, trickle=b"a") as url,
+        pytest.raises(UpdateError, match=r"gives less than 65536 bytes in 0\.5 s"),
+        open_source(url, 0.5) as stream,
+    ):
+        stream.read(1000)
+    assert time.monotonic() - began_s < 10
+
+
+@contextlib.contextmanager
+def raw_answer(head, trickle=b""):
+    """Serve bytes as they are, and then one more of `trickle` every few moments."""
+    ended = threading.Event()
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(head)
+            while trickle and not ended.wait(0.1):
+                connection.sendall(trickle)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        finally:
+            ended.set()
+            thread.join()

@@ -2,33 +2,40 @@
 
 What comes over the line is believed because of its signature, not of the way it came: http is as
 good as https here.  On a line that breaks, the rest is asked for from where it broke, as long as
-each attempt brings something; nothing is written before the caller writes it.
+each attempt brings something; nothing is written before the caller writes it.  A server that gives
+a byte now and then holds nobody for long: each piece has its time.
 """
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError
 
+from tidegate_linux.http.faults import innermost
 from tidegate_linux.update.errors import UpdateError
 from tidegate_linux.update.release_file import Stream
 
 CONNECT_S = 15
 STALL_S = 60  # A line that brings nothing for so long is taken for broken.
+PIECE_S = 120  # For an answer's beginning, and for each piece of it: 546 bytes a second are enough.
 _PIECE_BYTES = 64 * 1024
+_WORLD_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
+_T = TypeVar("_T")
 _PARTIAL = 206
 _SCHEMES = ("http://", "https://")
 
 
 @contextlib.contextmanager
-def open_source(source: str) -> Iterator[Stream]:
+def open_source(source: str, piece_s: float = PIECE_S) -> Iterator[Stream]:
     """Open a release file; raises `UpdateError` where there is none."""
     if source.lower().startswith(_SCHEMES):
         with requests.Session() as session:
-            yield Download(session, source)
+            yield Download(session, source, piece_s)
         return
     with _open_file(source) as file:
         yield file
@@ -47,9 +54,10 @@ def _open_file(source: str) -> IO[bytes]:
 class Download:
     """The body of an answer, fetched on when the line breaks."""
 
-    def __init__(self, session: requests.Session, url: str) -> None:
+    def __init__(self, session: requests.Session, url: str, piece_s: float) -> None:
         self._session = session
         self._url = url
+        self._piece_s = piece_s
         self._at = 0
         self._mark = ""  # The file's ETag: the rest of another file must not be added to this one.
         self._held = b""
@@ -65,15 +73,15 @@ class Download:
 
     def _next_piece(self) -> bytes:
         try:
-            piece = self._receive()
-        except (requests.RequestException, HTTPError, OSError) as error:
+            piece = self._in_time(self._receive)
+        except _WORLD_ERRORS as error:
             if not self._at:
                 raise _refused(self._url, error) from error
             self._answer.close()
             self._answer = self._ask()
             try:
-                piece = self._receive()
-            except (requests.RequestException, HTTPError, OSError) as again:
+                piece = self._in_time(self._receive)
+            except _WORLD_ERRORS as again:
                 raise _refused(self._url, again) from again
         self._at += len(piece)
         return piece
@@ -89,10 +97,8 @@ class Download:
         if self._at:
             headers["Range"] = f"bytes={self._at}-"
         try:
-            answer = self._session.get(
-                self._url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S)
-            )
-        except requests.RequestException as error:
+            answer = self._in_time(lambda: self._send(headers))
+        except _WORLD_ERRORS as error:
             raise _refused(self._url, error) from error
         if not answer.ok:
             answer.close()
@@ -109,10 +115,51 @@ class Download:
             )
         return answer
 
+    def _send(self, headers: dict[str, str]) -> requests.Response:
+        return self._session.get(
+            self._url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S)
+        )
+
+    def _in_time(self, work: Callable[[], _T]) -> _T:
+        """Return what `work` returns, raise what it raises, and `UpdateError` if it takes too long.
+
+        Whatever trickles starts the time-outs of a socket anew with each byte.  The thread that
+        waits for more is left behind: it ends with the process.
+        """
+        future: Future[_T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # It is raised again where it is waited for.
+                future.set_exception(error)
+
+        thread = threading.Thread(target=run, name="download", daemon=True)
+        thread.start()
+        thread.join(self._piece_s)
+        if thread.is_alive():
+            raise UpdateError(
+                f"{self._url} gives less than {_PIECE_BYTES} bytes in {self._piece_s:g} s",
+                "bring the file on a stick, or over another line",
+            )
+        return future.result()
+
 
 def _refused(source: str, error: Exception) -> UpdateError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return UpdateError(
-        f"{source} cannot be read: {reason.lower() or type(error).__name__}",
-        "try again, or bring the file on a stick",
+        f"{source} cannot be read: {_reason(error)}", "try again, or bring the file on a stick"
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return what kept us, as the operating system or TLS has it, without what wraps that."""
+    cause = innermost(error)
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror.lower()
+    if isinstance(cause, TimeoutError) or isinstance(error, requests.Timeout):
+        return "no answer"
+    if isinstance(error, requests.ConnectionError | HTTPError) and not isinstance(
+        error, ValueError
+    ):
+        return "the connection broke before the file was whole"
+    return str(error) or type(error).__name__
