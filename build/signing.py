@@ -13,11 +13,12 @@ there, what else it says from the program's name.
 """
 
 import base64
-import binascii
+import contextlib
 import hashlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -30,7 +31,15 @@ from tidegate.version import VERSION  # noqa: E402 - found through the line abov
 from tidegate_linux.journal.schema import READABLE  # noqa: E402
 from tidegate_linux.journal.schema import VERSION as JOURNAL_VERSION  # noqa: E402
 from tidegate_linux.update.errors import UpdateError  # noqa: E402
-from tidegate_linux.update.keys import KEY_BYTES, Key, fingerprint, parse_key  # noqa: E402
+from tidegate_linux.update.keys import (  # noqa: E402
+    KEY_BYTES,
+    PUBLIC_LINE,
+    SECRET_LINE,
+    Key,
+    decoded,
+    fingerprint,
+    parse_key,
+)
 from tidegate_linux.update.release_file import (  # noqa: E402
     ONEFILE,
     SUFFIX,
@@ -56,11 +65,18 @@ def main() -> None:
 def new_key(secret: Path, public: Path) -> None:
     """Make a key pair."""
     key = SigningKey.generate()
-    texts = ((secret, key.encode(), 0o600), (public, key.verify_key.encode(), 0o644))
-    for path, data, mode in texts:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(fd, "w") as file:
-            file.write(base64.b64encode(data).decode() + "\n")
+    texts = (
+        (secret, SECRET_LINE, key.encode(), 0o600),
+        (public, PUBLIC_LINE, key.verify_key.encode(), 0o644),
+    )
+    for path, _, _, _ in texts:
+        if os.path.lexists(path):
+            raise click.ClickException(f"{path} is there already; a key is never overwritten")
+    with _refusals():
+        for path, line, data, mode in texts:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(fd, "w") as file:
+                file.write(f"{line}\n{base64.b64encode(data).decode()}\n")
     click.echo(f"{public}: {fingerprint(key.verify_key.encode())}")
     click.echo(f"{secret}: whoever has this file can make programs that your gateways will run")
 
@@ -73,7 +89,8 @@ def sign(programs: tuple[Path, ...]) -> None:
     if key is None:
         raise click.ClickException(f"neither {VARIABLE} nor {FILE_VARIABLE} is set")
     for program in programs:
-        click.echo(make_release(program, key))
+        with _refusals():
+            click.echo(make_release(program, key))
 
 
 @main.command()
@@ -83,7 +100,7 @@ def verify(file: Path, keys: tuple[Path, ...]) -> None:
     """Read a release file as a gateway would that trusts KEYS."""
     try:
         trusted = [Key(path.stem, parse_key(path)) for path in keys]
-        with file.open("rb") as stream, Path(os.devnull).open("wb") as nothing:
+        with _refusals(), file.open("rb") as stream, Path(os.devnull).open("wb") as nothing:
             release = read_release(stream, trusted)
             release.copy_payload(nothing)
     except UpdateError as error:
@@ -97,16 +114,28 @@ def signing_key() -> SigningKey | None:
     """Return the secret key that the environment holds or names; None where it does neither."""
     text, path = os.environ.get(VARIABLE, ""), os.environ.get(FILE_VARIABLE, "")
     if not text and path:
-        text = Path(path).read_text(encoding="ascii")
+        with _refusals():
+            text = Path(path).read_text(encoding="ascii", errors="replace")
     if not text.strip():
         return None
     try:
-        data = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+        data = decoded(text)
+    except ValueError:
         data = b""
+    if PUBLIC_LINE in text.splitlines():
+        raise click.ClickException(f"{VARIABLE} or {FILE_VARIABLE} holds the public key")
     if len(data) != KEY_BYTES:
         raise click.ClickException(f"{VARIABLE} or {FILE_VARIABLE} holds no secret key")
     return SigningKey(data)
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Tell in one line of a file that is missing or cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {(error.strerror or '').lower()}") from error
 
 
 def make_release(program: Path, key: SigningKey) -> Path:

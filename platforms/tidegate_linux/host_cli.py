@@ -45,8 +45,8 @@ def install(
     """Put this program, or the one binary FILE, on a host without packages, as a service.
 
     It gets a user, a folder for its data, a configuration with which it starts, and systemd, OpenRC
-    or BusyBox to start it. What is there already stays as it is; an installation that was cut off
-    is finished by the same command. tidegate update is for a newer version.
+    or BusyBox to start it. Configuration and data that are there stay as they are; an installation
+    that was cut off is finished by the same command. tidegate update is for a newer version.
     """
     from tidegate_linux.install.install import run_install
 
@@ -84,6 +84,7 @@ def uninstall(context: click.Context, root: Path, purge: bool, yes: bool, dry_ru
 @click.option("--status", is_flag=True, help="Show what is installed and on trial; change nothing.")
 @click.option("--back", is_flag=True, help="Put the program back that ran before.")
 @click.option("--force-downgrade", is_flag=True, help="Take an older version too.")
+@click.option("--again", is_flag=True, help="Take the very program that was put back last.")
 @click.option(
     "--time-limit",
     type=click.IntRange(10, 86_400),
@@ -105,6 +106,7 @@ def update(
     status: bool,
     back: bool,
     force_downgrade: bool,
+    again: bool,
     time_limit: int,
     offline_proof: int | None,
 ) -> None:
@@ -118,7 +120,7 @@ def update(
     if [source is not None, status, back].count(True) != 1:
         raise click.UsageError("Name a release file, or give one of --status and --back.")
     if source is not None:
-        run_update(source, config, Wishes(time_limit, offline_proof, force_downgrade))
+        run_update(source, config, Wishes(time_limit, offline_proof, force_downgrade, again))
     elif status:
         show_status()
     else:

@@ -61,6 +61,33 @@ def test_the_secret_is_for_its_owner_only_and_never_overwritten(keys):
     assert before.strip() not in public.read_bytes()
 
 
+def test_the_secret_is_taken_for_no_public_key_nor_the_other_way_round(keys, program):
+    secret, public = keys
+    shown = signing("verify", f"{program}.update", secret)
+    assert f"{secret} is a secret key" in shown.stderr
+    made = signing("sign", program, TIDEGATE_SIGNING_KEY_FILE=str(public))
+    assert "holds the public key" in made.stderr
+
+
+def test_what_is_missing_is_one_line(keys, program, tmp_path):
+    secret, public = keys
+    none = tmp_path / "none"
+    signed_by = {"TIDEGATE_SIGNING_KEY_FILE": str(secret)}
+    for done in (
+        signing("new-key", none / "a", none / "b"),
+        signing("new-key", tmp_path / "other.secret", public),
+        signing("sign", program, TIDEGATE_SIGNING_KEY_FILE=str(none)),
+        signing("sign", none / NAME, **signed_by),
+        signing("verify", none, public),
+        signing("verify", program, none),
+    ):
+        assert done.returncode != 0
+        assert done.stderr.startswith("Error: ")
+        assert len(done.stderr.splitlines()) == 1
+    # No half of a pair is left.
+    assert not (tmp_path / "other.secret").exists()
+
+
 def test_the_secret_may_come_as_text(keys, program):
     made = signing("sign", program, TIDEGATE_SIGNING_KEY=keys[0].read_text())
     assert made.returncode == 0, made.stderr

@@ -8,7 +8,7 @@ from nacl.signing import SigningKey
 
 from fixtures.releases import KEY, SECRET, manifest_of, release_of, signed
 from tidegate_linux.update.errors import UpdateError
-from tidegate_linux.update.keys import Key, trusted_keys
+from tidegate_linux.update.keys import SECRET_LINE, Key, trusted_keys
 from tidegate_linux.update.release_file import (
     MANIFEST_BYTES_MAX,
     PAYLOAD_BYTES_MAX,
@@ -183,12 +183,42 @@ GOOD = "# of the site\nVCUYk5HRLMaOM1hT6ZwaZdHzPdW7MVnd0fNhmLvHR3g=\n"
 
 def test_a_program_without_keys_trusts_nobody(tmp_path):
     with pytest.raises(UpdateError, match="trusts no key"):
-        trusted_keys(tmp_path / "none", tmp_path / "keys")
+        trusted_keys(tmp_path / "none", tmp_path / "keys", told)
 
 
 def test_keys_beside_the_program_are_added_to_its_own(tmp_path):
     pinned, beside = key_folder(tmp_path / "p", GOOD), key_folder(tmp_path / "keys", GOOD)
-    assert [key.name for key in trusted_keys(pinned, beside)] == ["site", "site"]
+    assert [key.name for key in trusted_keys(pinned, beside, told)] == ["site", "site"]
+
+
+def test_one_file_that_is_no_key_does_not_keep_the_others_from_counting(tmp_path):
+    beside, said = key_folder(tmp_path / "keys", GOOD), []
+    add(beside, "empty", "")
+    add(beside, "secret", f"{SECRET_LINE}\n{GOOD}")
+    assert [key.name for key in trusted_keys(tmp_path / "none", beside, said.append)] == ["site"]
+    assert "empty.pub holds no public key" in said[0]
+    assert "secret.pub is a secret key" in said[1]
+    (beside / "site.pub").unlink()
+    with pytest.raises(UpdateError, match="trusts no key"):
+        trusted_keys(tmp_path / "none", beside, said.append)
+
+
+def test_no_key_is_passed_over_in_silence(tmp_path):
+    beside = key_folder(tmp_path / "keys")
+    for number in range(17):
+        add(beside, f"{number}", GOOD)
+    with pytest.raises(UpdateError, match="has 17 keys, 16 may be"):
+        trusted_keys(tmp_path / "none", beside, told)
+
+
+def add(folder, name, text):
+    path = folder / f"{name}.pub"
+    path.write_text(text)
+    path.chmod(0o644)
+
+
+def told(text):
+    raise AssertionError(f"nothing should be told: {text}")
 
 
 @pytest.mark.parametrize("change", ["folder", "file", "link"])
@@ -203,10 +233,10 @@ def test_keys_that_others_could_have_put_there_are_refused(tmp_path, change):
         key.rename(tmp_path / "elsewhere")
         key.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UpdateError, match="could be changed by others"):
-        trusted_keys(tmp_path / "none", beside)
+        trusted_keys(tmp_path / "none", beside, told)
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "no base64 at all", "é", "A" * 10_000])
 def test_a_damaged_key_is_named(tmp_path, text):
     with pytest.raises(UpdateError, match=r"site\.pub holds no public key"):
-        trusted_keys(key_folder(tmp_path / "p", text), tmp_path / "none")
+        trusted_keys(key_folder(tmp_path / "p", text), tmp_path / "none", told)

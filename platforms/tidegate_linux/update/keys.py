@@ -11,10 +11,9 @@ changed.
 """
 
 import base64
-import binascii
 import hashlib
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,11 @@ from nacl.signing import VerifyKey
 from tidegate_linux.update.errors import UpdateError
 
 KEY_BYTES = 32
+# Both kinds of key are 32 bytes: what the first line of a secret one says keeps it out of here.
+PUBLIC_LINE = "# A public key of Tidegate releases."
+SECRET_LINE = (
+    "# A SECRET key of Tidegate releases: whoever has it makes programs that gateways run."
+)
 _KEYS_MAX = 16
 _FILE_BYTES_MAX = 4096
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -55,14 +59,21 @@ def signer_of(message: bytes, signature: bytes, keys: Sequence[Key]) -> str | No
     return None
 
 
-def trusted_keys(pinned: Path, beside: Path) -> list[Key]:
-    """Return the keys of both folders; raise `UpdateError` if there is none, or one is not good."""
-    keys = read_keys(pinned)
+def trusted_keys(pinned: Path, beside: Path, tell: Callable[[str], None]) -> list[Key]:
+    """Return the keys of both folders; raise `UpdateError` if there is none.
+
+    One of the owner's that is no key vouches for nothing: it is told of, and the others count.
+    """
+    keys = [Key(path.stem, parse_key(path)) for path in _key_files(pinned)]
     if beside.is_dir():
         owner = beside.parent.stat().st_uid
-        for path in [beside, *_key_files(beside)]:
+        _check_owner(beside, owner)
+        for path in _key_files(beside):
             _check_owner(path, owner)
-        keys += read_keys(beside)
+            try:
+                keys.append(Key(path.stem, parse_key(path)))
+            except UpdateError as error:
+                tell(f"{error.what}; {error.hint}")
     if not keys:
         raise UpdateError(
             "this program trusts no key, so it refuses every update",
@@ -71,27 +82,36 @@ def trusted_keys(pinned: Path, beside: Path) -> list[Key]:
     return keys
 
 
-def read_keys(folder: Path) -> list[Key]:
-    """Return the keys in a folder; none where there is no such folder."""
-    return [Key(path.stem, parse_key(path)) for path in _key_files(folder)]
-
-
 def parse_key(path: Path) -> bytes:
     """Return the key in a file, or raise `UpdateError`."""
     try:
         with path.open("rb") as file:
             text = file.read(_FILE_BYTES_MAX).decode("ascii")
-        lines = [line.strip() for line in text.splitlines() if not line.startswith("#")]
-        public = base64.b64decode("".join(lines), validate=True)
-    except (OSError, ValueError, binascii.Error):
-        public = b""
+        public = decoded(text)
+        is_secret = SECRET_LINE in text.splitlines()
+    except (OSError, ValueError):
+        public, is_secret = b"", False
+    if is_secret:
+        raise UpdateError(
+            f"{path} is a secret key",
+            "take it off this host, and make a new pair: it was seen here",
+        )
     if len(public) != KEY_BYTES:
         raise UpdateError(f"{path} holds no public key", "make one with build/signing.py")
     return public
 
 
+def decoded(text: str) -> bytes:
+    """Return the bytes of a key below its comments, or raise `ValueError`."""
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("#")]
+    return base64.b64decode("".join(lines), validate=True)
+
+
 def _key_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.pub"))[:_KEYS_MAX]
+    paths = sorted(folder.glob("*.pub"))
+    if len(paths) > _KEYS_MAX:
+        raise UpdateError(f"{folder} has {len(paths)} keys, {_KEYS_MAX} may be", "remove old ones")
+    return paths
 
 
 def _check_owner(path: Path, owner: int) -> None:

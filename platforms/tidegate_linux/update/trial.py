@@ -36,7 +36,7 @@ RECEIPT, OFFLINE, NO_HUB = "receipt", "offline", "no-hub"
 
 
 class Trial(NamedTuple):
-    """A program on trial.
+    """A program on trial; its `id` begins with chance and ends with the program's `mark`.
 
     It has `limit_s` seconds of running, over all its starts, to prove itself.  `offline_s` is how
     long it must have run well to do without an answer of the hub, 0 where it must have one.
@@ -74,6 +74,11 @@ class Result(NamedTuple):
     new: str
     outcome: str
     why: str
+
+
+def mark(sha256: str) -> str:
+    """Return what a trial's id ends with, for a program with this hash: it stays in the result."""
+    return f"-{sha256[:32]}"
 
 
 def write_trial(path: Path, trial: Trial, owner: Owner) -> None:

@@ -47,34 +47,42 @@ from tidegate_linux.update.trial import (
     PUT_BACK,
     Result,
     Trial,
+    mark,
     read_result,
     read_trial,
 )
 
+NO_LINK = "none"
 OFFLINE_S = 300  # How long a gateway that had no line before must be well without one.
 
 
 class Wishes(NamedTuple):
-    """What the operator wants; `offline_s` None is: as the line was before."""
+    """What the operator wants; `offline_s` None is: as the line was before.
+
+    `is_another_try` takes the very program that was put back after the last trial.
+    """
 
     limit_s: int
     offline_s: int | None
     is_downgrade_allowed: bool
+    is_another_try: bool
 
 
 def run_update(source: str, config: Path, wishes: Wishes) -> None:
     """Update to the release in `source`; returns when it has proved itself, or raises."""
     host = _host()
-    with _alone(host.layout):
+    with _refusals(), _alone(host.layout):
         _check_current(host)
         _settle(host)
         settings, _ = load_gateway(config)
-        keys = trusted_keys(pinned_keys(), host.layout.keys)
+        keys = trusted_keys(pinned_keys(), host.layout.keys, _say)
         place = _place(settings)
         with open_source(source) as stream:
             release = read_release(stream, keys)
             manifest = release.manifest
             check_fitness(manifest, place, wishes.is_downgrade_allowed)
+            if not wishes.is_another_try:
+                _check_history(host, manifest)
             _say(f"version {manifest.version}, signed by {release.signer}")
             trial = _trial(host, manifest, settings, wishes)
             host.place(release, lambda path: _try(path, manifest, config, host.layout))
@@ -103,7 +111,7 @@ def show_status() -> None:
 def go_back() -> None:
     """Put back what ran before, now and for good."""
     host = _host()
-    with _alone(host.layout):
+    with _refusals(), _alone(host.layout):
         running, before = host.running(), host.before()
         if before is None or before == running:
             raise UpdateError("there is no other program to go back to", "see --status")
@@ -123,6 +131,19 @@ def _host() -> OnefileHost:
 
 
 @contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Tell in one line what the operating system refuses: a disk that is full or read-only."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        raise UpdateError(
+            f"{where}{(error.strerror or str(error)).lower()}",
+            "look at that disk; tidegate update --status says what is installed",
+        ) from error
+
+
+@contextlib.contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
     """Keep a second update out; a lock that a dead one held is free."""
     fd = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -130,8 +151,13 @@ def _alone(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            what = "another update is at work"
-            raise UpdateError(what, "tidegate update --status says how it stands") from None
+            holder = os.read(fd, 20).decode("ascii", "replace").strip() or "unknown"
+            raise UpdateError(
+                f"another update is at work, process {holder}",
+                "see --status; if that process is ended, a trial goes on, and --back ends it",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(fd)
@@ -144,6 +170,17 @@ def _check_current(host: OnefileHost) -> None:
         raise UpdateError(
             f"{running} runs by now, this is a command of {started}", "give the command again"
         )
+
+
+def _check_history(host: OnefileHost, manifest: Manifest) -> None:
+    """Refuse what was put back the last time, so that no timer tries it again every night."""
+    last = read_result(host.layout.result)
+    if last is None or last.outcome != PUT_BACK or not last.id.endswith(mark(manifest.sha256)):
+        return
+    raise UpdateError(
+        f"this very {last.new} was put back the last time: {last.why}",
+        "take a later release; with --again it is tried once more",
+    )
 
 
 def _settle(host: OnefileHost) -> None:
@@ -192,7 +229,7 @@ def _trial(
             "give it more time with --time-limit",
         )
     progress = progress_file(Path(settings.node.data).absolute())
-    name = os.urandom(8).hex()
+    name = f"{os.urandom(8).hex()}{mark(manifest.sha256)}"
     # Where there is little time, half of it.
     hold_s = min(HOLD_S, wishes.limit_s // 2)
     trial = Trial(name, manifest.name, host.running(), wishes.limit_s, offline_s, progress)
@@ -205,7 +242,10 @@ def _is_line_down(settings: GatewaySettings) -> bool:
         fields = None if settings.status.url is None else ask(str(settings.status.url))
     except StatusError:
         fields = None
-    return fields is not None and fields["link"]["state"] not in (UP, "none")
+    # Whatever listens there, and is no gateway, is believed nothing.
+    link = None if fields is None else fields.get("link")
+    state = link.get("state") if isinstance(link, dict) else None
+    return state is not None and state not in (UP, NO_LINK)
 
 
 def _restart(layout: Layout) -> None:
