@@ -23,8 +23,8 @@ ROOT = Owner(0, 0)
 
 def write_file(path: Path, data: bytes, mode: int, owner: Owner = ROOT) -> None:
     """Put `data` into `path`; whoever has the old file open keeps it."""
-    unfinished = _beside(path)
-    unfinished.unlink(missing_ok=True)
+    unfinished = beside(path)
+    remove(unfinished)
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
@@ -48,8 +48,8 @@ def give(fd: int, owner: Owner) -> None:
 
 def write_link(path: Path, target: str) -> None:
     """Let the symbolic link `path` lead to `target`, whatever it led to before."""
-    unfinished = _beside(path)
-    unfinished.unlink(missing_ok=True)
+    unfinished = beside(path)
+    remove(unfinished)
     unfinished.symlink_to(target)
     unfinished.rename(path)
     sync_folder(path.parent)
@@ -70,11 +70,11 @@ def make_folder(path: Path, mode: int, owner: Owner = ROOT) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder, if it is there."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.is_dir():
+    """Remove a file, a link, a pipe or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+    elif os.path.lexists(path):
+        path.unlink()
     else:
         return
     sync_folder(path.parent)
@@ -89,6 +89,7 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
+    """Return where a file is before it is finished, and may have been left by a power cut."""
     # Hidden, so that whatever runs all files of a folder (init.d, versions) passes it over.
     return path.with_name(f".{path.name}.unfinished")

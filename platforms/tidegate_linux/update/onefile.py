@@ -41,7 +41,14 @@ class OnefileHost:
 
     def running(self) -> str:
         """Return the name of the program that `current` leads to."""
-        return self.layout.current.readlink().name
+        current = self.layout.current
+        try:
+            return current.readlink().name
+        except OSError as error:
+            raise UpdateError(
+                f"{current} is no link to a program",
+                "put one there again: tidegate install, with the program that is to run",
+            ) from error
 
     def before(self) -> str | None:
         """Return the name of the program that `previous` leads to, if there is a whole one."""
