@@ -138,11 +138,26 @@ def test_uninstall_leaves_the_image_as_it_was_but_for_what_it_says(image, progra
     assert "nothing of tidegate is installed here" in again.stdout
 
 
+def test_uninstall_leaves_nothing_that_a_cut_has_left(image, program):
+    before = {path for path in tree(image) if not path.is_dir()}
+    tidegate("install", program, "--root", image)
+    layout = Layout(image)
+    pieces = (layout.current, layout.trial, layout.select, layout.command, layout.unit)
+    for piece in (*pieces, layout.config, layout.shared / "man/man1/tidegate.1"):
+        piece.with_name(f".{piece.name}.unfinished").write_text("half")
+    (layout.home / "trial.unfinished").mkdir()
+    (layout.home / "result.unfinished").write_text("half")
+    tidegate("uninstall", "--root", image)
+    left = {path for path in tree(image) if not path.is_dir()} - before
+    assert left == {layout.config}
+    assert not layout.home.exists()
+
+
 def test_keys_of_the_owner_survive_an_uninstall(image, program):
     tidegate("install", program, "--root", image)
     layout = Layout(image)
-    (layout.home / "keys").mkdir()
-    (layout.home / "keys" / "ours.pub").write_text("key")
+    assert modes(layout.keys) == ("drwxr-xr-x", 0, 0)
+    (layout.keys / "ours.pub").write_text("key")
     done = tidegate("uninstall", "--root", image)
     assert (layout.home / "keys" / "ours.pub").exists()
     assert f"{layout.home} stays" in done.stdout

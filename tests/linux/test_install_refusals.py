@@ -92,6 +92,28 @@ def test_beside_the_debian_package_nothing_is_installed(image, program):
 
 
 @as_root
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_program_of_that_name_that_is_not_ours_is_left_alone(image, program, kind):
+    layout = Layout(image)
+    assert tidegate("install", program, "--root", image).returncode == 0
+    layout.command.unlink()
+    if kind == "file":
+        layout.command.write_text("mine")
+    else:
+        layout.command.symlink_to("/opt/tidegate-0.1.0/tidegate")
+    before = modes_and_content(layout.command)
+    expect_refusal(image, f"{layout.command} is there", program)
+    done = tidegate("uninstall", "--root", image)
+    assert f"{layout.command} stays, it is not ours" in done.stdout
+    assert modes_and_content(layout.command) == before
+    assert not layout.current.is_symlink()
+
+
+def modes_and_content(path):
+    return tree(path.parent)[path]
+
+
+@as_root
 def test_a_folder_without_a_place_for_a_file_says_which_step_failed(image, program):
     (image / "usr/local").write_text("no folder")
     done = tidegate("install", program, "--root", image)

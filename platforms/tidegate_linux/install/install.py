@@ -1,7 +1,8 @@
 """`tidegate install`: put the one binary on a host without packages, or into an image's folder.
 
 The order is that of the need: the user before what it owns, everything before what starts it.  What
-the owner of the host has written, the configuration and the data, is never touched.
+the owner of the host has written, the configuration and the data, is never touched; what came with
+the program is brought back to what it was.
 """
 
 import os
@@ -78,6 +79,9 @@ def check_place(layout: Layout, is_dry: bool) -> None:
 
 def _check_installed(layout: Layout, program: Program) -> None:
     """Refuse to switch what is installed: that is for `tidegate update`, which can go back."""
+    if layout.has_foreign_command:
+        what = f"{layout.command} is there, and tidegate install has not made it"
+        raise InstallError(what, "move it elsewhere, or take it away")
     if not layout.current.exists():
         return
     installed = layout.current.resolve()
@@ -112,10 +116,11 @@ def _program_steps(layout: Layout, program: Program) -> list[Step]:
         first_file_step(layout.config, part(CONFIG_FIRST), CONFIG_MODE, group),
         folder_step(layout.home, FOLDER_MODE),
         folder_step(layout.versions, FOLDER_MODE),
+        folder_step(layout.keys, FOLDER_MODE),
         file_step(layout.version(program.name), program.path.read_bytes(), PROGRAM_MODE),
         file_step(layout.select, part(SELECT), PROGRAM_MODE),
         link_step(layout.current, f"versions/{program.name}"),
-        link_step(layout.command, "../lib/tidegate/current"),
+        link_step(layout.command, layout.command_target),
     ]
 
 

@@ -49,6 +49,7 @@ class Layout:
         self.select = self.home / "select"
         self.keep = self.home / "keep"
         self.command = root / "usr/local/bin/tidegate"
+        self.command_target = "../lib/tidegate/current"
         self.shared = root / "usr/local/share"
         self.config_folder = root / "etc/tidegate"
         self.config = self.config_folder / "gateway.toml"
@@ -60,6 +61,14 @@ class Layout:
     def is_host(self) -> bool:
         """Tell whether this is the running host, where services start and stop."""
         return self.root.resolve() == Path("/")
+
+    @property
+    def has_foreign_command(self) -> bool:
+        """Tell whether what people call `tidegate` here is somebody else's."""
+        if not self.command.is_symlink():
+            return self.command.exists()
+        ours = (self.command_target, "/usr/local/lib/tidegate/current")
+        return str(self.command.readlink()) not in ours
 
     def version(self, name: str) -> Path:
         """Return where the program called `name` lies."""

@@ -4,6 +4,7 @@ An installation that was cut off anywhere is finished by running it again; `--dr
 steps and carries none out.
 """
 
+import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -107,12 +108,31 @@ def first_file_step(path: Path, data: bytes, mode: int, owner: Callable[[], Owne
 
 
 def removal_step(path: Path) -> Step:
-    """Return the step that takes a file, a folder, or a link and not what it leads to, away."""
+    """Return the step that takes a file, a folder, or a link and not what it leads to, away.
+
+    What a cut has left beside it goes too.
+    """
+    paths = (path, durable.beside(path))
+
+    def carry_out() -> None:
+        for each in paths:
+            durable.remove(each)
+
     return Step(
         f"remove {path}",
-        lambda: not path.exists() and not path.is_symlink(),
-        lambda: durable.remove(path),
+        lambda: not any(map(os.path.lexists, paths)),
+        carry_out,
         (path.parent,),
+    )
+
+
+def empty_folder_step(path: Path) -> Step:
+    """Return the step that takes a folder away, unless something is in it."""
+    return Step(
+        f"remove {path}",
+        lambda: not path.is_dir() or any(path.iterdir()),
+        lambda: durable.remove(path),
+        (path,),
     )
 
 

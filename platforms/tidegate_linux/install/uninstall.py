@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from tidegate.errors import StorageError
-from tidegate_linux.install.durable import remove
+from tidegate_linux.install.durable import beside
 from tidegate_linux.install.install import check_place
 from tidegate_linux.install.layout import USER, Layout
 from tidegate_linux.install.services import service_of
-from tidegate_linux.install.steps import Step, check_inside, removal_step, take
+from tidegate_linux.install.steps import Step, check_inside, empty_folder_step, removal_step, take
 from tidegate_linux.install.texts import DOCUMENTS, shared_texts
 from tidegate_linux.journal.errors import JournalError
 from tidegate_linux.journal.sqlite import read_state
@@ -37,6 +37,8 @@ def run_uninstall(
     for path in (layout.config_folder, layout.data, layout.home):
         if path.exists() and not is_dry:
             click.echo(f"{path} stays")
+    if layout.has_foreign_command and not is_dry:
+        click.echo(f"{layout.command} stays, it is not ours")
     if count and not is_dry:
         click.echo(f"the user {USER} stays; its number must not become somebody else's")
 
@@ -44,15 +46,15 @@ def run_uninstall(
 def _steps(commands: click.Group, layout: Layout) -> list[Step]:
     """Return the steps in an order in which no part of them leaves a service without program."""
     paths = [layout.shared / name for name in shared_texts(commands, "")]
-    paths += [layout.shared / DOCUMENTS, layout.command, layout.current, layout.previous]
-    paths += [layout.trial, layout.result, layout.lock, layout.select, layout.versions]
+    paths += [layout.shared / DOCUMENTS]
+    paths += [] if layout.has_foreign_command else [layout.command]
+    paths += [layout.current, layout.previous, layout.trial, layout.result]
+    # What select, which is no Python, names where it is not finished.
+    paths += [path.with_name(f"{path.name}.unfinished") for path in (layout.trial, layout.result)]
+    paths += [layout.lock, layout.select, layout.versions, beside(layout.config)]
     # The keys that updates are checked with are the owner's: they stay, and so their folder.
-    empty = Step(
-        f"remove {layout.home}",
-        lambda: not layout.home.is_dir() or any(layout.home.iterdir()),
-        lambda: remove(layout.home),
-    )
-    return [*service_of(layout).removal_steps(), *map(removal_step, paths), empty]
+    empty = map(empty_folder_step, (layout.keys, layout.home))
+    return [*service_of(layout).removal_steps(), *map(removal_step, paths), *empty]
 
 
 def _purge_step(path: Path) -> Step:
