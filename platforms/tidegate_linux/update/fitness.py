@@ -90,7 +90,10 @@ def ordered(version: str) -> tuple[tuple[int, ...], tuple[tuple[int, str], ...]]
 
 def _check_version(manifest: Manifest, place: Place, is_downgrade_allowed: bool) -> None:
     if manifest.version == place.version:
-        raise UpdateError(f"version {place.version} runs already", "there is nothing to do")
+        raise UpdateError(
+            f"version {place.version} runs already",
+            "there is nothing to do; another build must have a version of its own",
+        )
     if ordered(manifest.version) < ordered(place.version) and not is_downgrade_allowed:
         raise UpdateError(
             f"the release is version {manifest.version}, here runs {place.version} already",
