@@ -110,7 +110,13 @@ def demo(seconds: int, devices: int, stay: bool) -> None:
 
 @commands.command(short_help="Look for what could lose data, before it does.")
 @click.option(
-    "-c", "--config", type=_FILE, required=True, envvar=CONFIG_VARIABLE, help="The gateway's file."
+    "-c",
+    "--config",
+    type=_FILE,
+    default=str(CONFIG_DEFAULT),
+    show_default=True,
+    envvar=CONFIG_VARIABLE,
+    help="The gateway's file.",
 )
 def check(config: Path) -> None:
     """Look at the files, the brokers and the hub for what could lose data.
