@@ -92,8 +92,9 @@ def test_without_a_trial_nothing_is_changed(host):
 
 
 def test_starts_are_counted_and_nothing_else_is_lost(host):
+    host.write(hold_s=7)
     host.select()
-    assert host.trial == Trial("ab12", NEW, OLD, 600, 0, host.progress, 1, 0)
+    assert host.trial == Trial("ab12", NEW, OLD, 600, 0, host.progress, 1, 0, 7)
     assert host.running == NEW
 
 
