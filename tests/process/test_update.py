@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.hub import HubProcess
 from fixtures.update_site import UpdateSite, program_of
+from tidegate_linux.update import trial
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,16 @@ def test_a_program_that_crashes_goes_back_after_three_starts(site):
     assert update.end() == 1
     assert "was put back for" in update.said
     assert "3 of 3 starts failed" in update.said, site.keeper.log()
+    assert site.running == site.old
+    site.wait_version("1.0.0")
+
+
+def test_a_program_that_crashes_when_all_is_there_goes_back(site):
+    """It is ready, commits and has no hub to ask; and dies in that very moment, each time."""
+    site.hold_s = trial.HOLD_S
+    update = site.update(site.release("1.1.0", "crashes when all is there"))
+    assert update.end() == 1, update.said
+    assert "3 of 3 starts failed: all is there, but not for 60 s yet" in update.said
     assert site.running == site.old
     site.wait_version("1.0.0")
 
