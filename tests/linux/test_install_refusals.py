@@ -173,17 +173,24 @@ def test_a_root_that_is_not_there_is_refused(tmp_path):
 @as_root
 def test_only_root_installs_but_anybody_may_look():
     # Imported first: nobody may look into the folder of the Python that runs this.
-    script = "import os, tidegate_linux.install.install, tidegate_linux.cli as cli\n"
+    script = "import logging, os, tidegate_linux.install.install, tidegate_linux.cli as cli\n"
     script += "os.setgid(65534); os.setuid(65534); cli.main()"
     environment = {**os.environ, "PYTHONPATH": PATHS}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         image, program = make_image(Path(folder)), make_program(Path(folder))
-        for extra, code, text in (([], 1, "only root"), (["--dry-run"], 0, "would make")):
+        for extra, code, text in (
+            ([], 1, "only root"),
+            (["--dry-run"], 0, "would make"),
+            (["--dry-run"], 1, f"cannot write {Layout(image).config}: permission denied"),
+        ):
+            if code and extra:
+                tidegate("install", program, "--root", image)
             command = [sys.executable, "-c", script, "install", program, "--root", image, *extra]
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             assert done.returncode == code, done.stderr
             assert text in done.stdout + done.stderr
+            assert "Traceback" not in done.stderr
 
 
 def test_a_file_is_replaced_whole_with_its_mode_and_owner(tmp_path):

@@ -6,7 +6,8 @@ steps and carries none out.
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +46,15 @@ def take(steps: Iterable[Step], is_dry: bool) -> int:
     """Carry out the steps that are not done, saying each; return how many there were."""
     count = 0
     for step in steps:
-        if step.is_done():
+        with _told(step):
+            is_done = step.is_done()
+        if is_done:
             continue
         count += 1
         click.echo(f"would {step.what}" if is_dry else step.what)
         if not is_dry:
-            _carry_out(step)
+            with _told(step):
+                step.carry_out()
     return count
 
 
@@ -136,13 +140,17 @@ def empty_folder_step(path: Path) -> Step:
     )
 
 
-def _carry_out(step: Step) -> None:
+@contextmanager
+def _told(step: Step) -> Iterator[None]:
+    """Say which step failed, and at what."""
     try:
-        step.carry_out()
+        yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         place = f" ({error.filename})" if error.filename else ""
         hint = "put that right and run the same command again: what is done stays done"
+        if os.geteuid() != 0:
+            hint = "run it with sudo: who is not root may not look everywhere"
         raise InstallError(f"cannot {step.what}: {reason}{place}", hint) from None
 
 
