@@ -19,7 +19,6 @@ from pathlib import Path
 import binary
 import bootstrap
 import debian
-
 from micropython import BuildError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,10 +23,9 @@ sys.path[:0] = [str(ROOT / "core"), str(ROOT / "platforms")]
 import binary  # noqa: E402 - found through the line above, as what they import is.
 import deb  # noqa: E402
 import measuring  # noqa: E402
+import micropython  # noqa: E402
 import sbom  # noqa: E402
 import signing  # noqa: E402
-
-import micropython  # noqa: E402
 from micropython import BuildError, version_of  # noqa: E402
 
 ARCHES = ("amd64", "arm64")

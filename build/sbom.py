@@ -17,10 +17,9 @@ import tomllib
 from pathlib import Path
 
 import apsw
+from micropython import BuildError, version_of
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-from micropython import BuildError, version_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "pyproject.toml"

@@ -10,7 +10,6 @@ from fixtures.gateway import ROOT
 sys.path.insert(0, str(ROOT / "build"))
 
 import release
-
 from micropython import BuildError
 
 CHANGELOG = (

@@ -79,7 +79,7 @@ def test_the_archive_names_nobody_and_no_time_of_this_machine():
 def test_two_builds_in_two_folders_are_equal_to_the_bit(tmp_path):
     sources = tmp_path / "another" / "place" / "of-the-sources"
     shutil.copytree(built().sources, sources)
-    build(sources, tmp_path / "out")
+    build(sources, tmp_path / "out", "--here")
     for path in (built().one_file, built().archive):
         again = tmp_path / "out" / path.name
         assert digest_of(again) == digest_of(path), path.name
