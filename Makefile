@@ -1,9 +1,9 @@
 # Every verb sets up what it needs, on a fresh machine too (build/bootstrap.py), and can be run alone.
 #   run    the whole chain on this machine: gateway, hub, simulated devices, a cut line, the balance sheet
-#   test   everything that can run here: check, quick, slow; says what could not run, and why
+#   test   check, quick, slow: all but delivery; says what could not run here, and why
 #   quick  the tests that take seconds
 #   slow   the tests that take minutes: crash images, simulation, real processes killed
-#   delivery  the tests of what is handed out: arm64 built, emulated, and on booted arm64 kernels
+#   delivery  what is handed out, elsewhere: arm64, booted kernels, a booted systemd, clean Debians
 #   check  format, lint, types, tidy, GitHub's workflows
 #   micropython  what a MicroPython node is given: bytecode, package.json, ROMFS image, manifest
 #   binary the program with its own Python, as one file and as a folder; ARCH=arm64 for a Pi
