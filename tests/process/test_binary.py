@@ -76,6 +76,11 @@ def test_the_archive_names_nobody_and_no_time_of_this_machine():
             assert member.mode in (0o644, 0o755)
 
 
+def test_what_ends_threads_is_inside():
+    """glibc loads it by name; without it the end of a gateway on a small system is an abort."""
+    assert (built_folder() / "_internal" / "libgcc_s.so.1").is_file()
+
+
 def test_two_builds_in_two_folders_are_equal_to_the_bit(tmp_path):
     sources = tmp_path / "another" / "place" / "of-the-sources"
     shutil.copytree(built().sources, sources)
