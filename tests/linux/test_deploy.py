@@ -170,9 +170,14 @@ def test_a_power_cut_in_a_write_leaves_each_file_old_or_new(tmp_path, bundles, c
     with board(tmp_path) as serial:
         assert deploy(serial.port, config, now).returncode == 0
         writes = serial.writes_before_reset
-    serial.flash.write_bytes(flash)
-    with board(tmp_path, writes_max=int(writes * share)) as serial:
-        expect_error(deploy(serial.port, config, now), "the line to the board was cut")
+    # How often it writes differs a little between two runs: one may be over before the cut comes.
+    for less in (0, 0.02, 0.04):
+        serial.flash.write_bytes(flash)
+        with board(tmp_path, writes_max=int(writes * (share - less))) as serial:
+            done = deploy(serial.port, config, now)
+        if done.returncode != 0:
+            break
+    expect_error(done, "the line to the board was cut")
     old, new = modules_in(before), modules_in(now)
     found = {path: data for path, data in serial.files().items() if not path.endswith(".new")}
     found = {path: data for path, data in found.items() if "self-test" not in path}
