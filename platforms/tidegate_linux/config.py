@@ -40,6 +40,7 @@ from tidegate.config.settings import (
     SourceSettings,
     UplinkSettings,
 )
+from tidegate_linux.errors import OperatorError
 from tidegate_linux.nodes.tokens import TokensError, load_tokens
 
 # Below this the commit of a burst, its log and the ballast take more than the records do.
@@ -48,16 +49,8 @@ CONFIG_BYTES_MAX = 1 << 20  # A hundred times the sample; more is some other fil
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
-class ConfigError(Exception):
+class ConfigError(OperatorError):
     """Report what is wrong with a configuration and what to do, each one line for the operator."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what, hint)
-        self.what = what
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return self.what
 
 
 def load_gateway(

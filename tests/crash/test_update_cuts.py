@@ -8,7 +8,7 @@ import pytest
 from crash.mounts import Mount, require
 from crash.update_cuts import STORIES, Rig, cuts
 from process.counts import bound
-from tidegate_linux.install import durable
+from tidegate_linux import durable
 from tidegate_linux.update import onefile
 
 pytestmark = pytest.mark.slow

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from crash.mounts import NO_LOG_FLUSH, SHUTDOWN, Mount
 from fixtures.releases import KEY, Installation, manifest_of, release_of
-from tidegate_linux.install.durable import Owner
+from tidegate_linux.durable import Owner
 from tidegate_linux.install.layout import Layout
 from tidegate_linux.update.release_file import read_release
 from tidegate_linux.update.trial import KEPT, Progress, Result, Trial, read_trial, write_progress

@@ -1,13 +1,13 @@
 """A renewed node sends nothing twice under its own name, whatever kills the renewal (P1 to P4)."""
 
-import os
+import functools
 import shutil
-import signal
 
 import pytest
 
 from fakes.journal_script import admitted, lane_of, make_records
 from fixtures.quarantined import BOOT, POISON, Site, balance_holds
+from fixtures.sql_kills import ends_though_killed_at
 from tidegate.store.journal import Booted, Dropped, Forgotten, Noted, Released, Renewed, Spent
 from tidegate_linux.identity import renew_journal
 from tidegate_linux.journal.identity_rows import LEFT_TO_ORIGINAL, read_identity
@@ -149,7 +149,8 @@ def test_a_kill_anywhere_leaves_the_old_node_or_the_new_one(tmp_path, is_held_di
     for statement in range(1, 200):
         card.home = tmp_path / str(statement)
         shutil.copytree(image, card.home)
-        ended = renew_and_kill_at(card, statement, is_held_discarded)
+        renew = functools.partial(card.renew, is_held_discarded)
+        ended = ends_though_killed_at(statement, renew)
         after = card.seen()
         if ended:
             assert after[0].node != was.node
@@ -164,26 +165,3 @@ def test_a_kill_anywhere_leaves_the_old_node_or_the_new_one(tmp_path, is_held_di
     assert ended
     assert killed > 15
     assert without_kept > 5  # Killed in the renewal itself, and not before it only.
-
-
-def renew_and_kill_at(card, statement, is_held_discarded):
-    """Renew in a process that is killed before its `statement`th statement of SQL.
-
-    COMMIT is one of them.  Return whether it came to an end before that.
-    """
-    child = os.fork()
-    if child == 0:
-        count = 0
-
-        def trace(_cursor, _sql, _bindings):
-            nonlocal count
-            count += 1
-            if count == statement:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return True
-
-        try:
-            card.renew(is_held_discarded, trace)
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

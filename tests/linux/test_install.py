@@ -20,7 +20,7 @@ from fixtures.images import (
     tree,
 )
 from tidegate_linux.config import load_gateway
-from tidegate_linux.install.durable import Owner
+from tidegate_linux.durable import Owner
 from tidegate_linux.install.layout import Layout
 from tidegate_linux.install.users import owner_in
 

@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.gateway import PATHS
 from fixtures.images import AMD64, ARM64, NAME, elf, make_image, make_program, tidegate, tree
-from tidegate_linux.install.durable import Owner, write_file, write_link
+from tidegate_linux.durable import Owner, write_file, write_link
 from tidegate_linux.install.layout import Layout
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make an image")

@@ -2,16 +2,14 @@
 
 import pytest
 
-from fixtures.quarantined import POISON, Site, balance_holds
+from fixtures.quarantined import POISON, Site, balance_holds, left
 from tidegate.store.journal import Dropped
 from tidegate_linux.journal.quarantine_rows import (
     BYTES_SHARE,
     CROWDED_OUT,
     CROWDED_OUT_ROWS_MAX,
     ROWS_MAX,
-    Wanted,
 )
-from tidegate_linux.quarantine.access import open_to_look
 
 LIMIT_BYTES = 100_000_000  # As `Site` opens its journals.
 LARGE_BYTES = 1_000_000
@@ -21,14 +19,6 @@ KEPT_MAX = LIMIT_BYTES // BYTES_SHARE // LARGE_BYTES
 @pytest.fixture
 def site(tmp_path):
     return Site(tmp_path)
-
-
-def left(site):
-    stored = open_to_look(site.home)
-    try:
-        return [head.seq for head in stored.heads(Wanted(None, None))]
-    finally:
-        stored.close()
 
 
 def test_at_its_bytes_the_oldest_records_go_and_are_counted(site):

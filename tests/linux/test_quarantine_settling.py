@@ -1,33 +1,20 @@
 """A record leaves the quarantine once, and the balance holds wherever a command is killed (P4)."""
 
-import os
-import signal
-
 import pytest
 
-from fixtures.quarantined import POISON, Site, balance_holds
+from fixtures.quarantined import POISON, Site, balance_holds, left
+from fixtures.sql_kills import ends_though_killed_at
 from tidegate.records.span import Gap
 from tidegate.store.journal import DAMAGED, Dropped, Released, Renewed
 from tidegate.store.lane import QUARANTINED
-from tidegate_linux.journal.quarantine_rows import DISCARDED, RETRIED, Settling, Wanted
-from tidegate_linux.quarantine.access import open_to_look
+from tidegate_linux.journal.quarantine_rows import DISCARDED, RETRIED, Settling
+from tidegate_linux.quarantine.access import EVERYTHING, open_to_look
 from tidegate_linux.quarantine.settling import COMMIT_RECORDS_MAX
-
-EVERYTHING = Wanted(None, None)
 
 
 @pytest.fixture
 def site(tmp_path):
     return Site(tmp_path)
-
-
-def left(site):
-    """Return the numbers of what is in quarantine."""
-    stored = open_to_look(site.home)
-    try:
-        return [head.seq for head in stored.heads(EVERYTHING)]
-    finally:
-        stored.close()
 
 
 def reasons(site):
@@ -91,26 +78,15 @@ def kill_at(site, statement, reason):
     stored = open_to_look(site.home)
     ids = [head.id for head in stored.heads(EVERYTHING)]
     stored.close()
-    child = os.fork()
-    if child == 0:
-        count = 0
 
-        def trace(_cursor, _sql, _bindings):
-            nonlocal count
-            count += 1
-            if count == statement:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return True
-
+    def settle(trace):
         def work(connection, lanes):
             connection.exec_trace = trace
             return Settling(reason).settle(connection, lanes, ids)
 
-        try:
-            site.open().transact(work)
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        site.open().transact(work)
+
+    return ends_though_killed_at(statement, settle)
 
 
 @pytest.mark.parametrize("reason", [RETRIED, DISCARDED])

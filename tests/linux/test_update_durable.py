@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fixtures.releases import ROOT
-from tidegate_linux.install.durable import Owner, write_file
+from tidegate_linux.durable import Owner, write_file
 
 # What SystemCallFilter=~@privileged with SystemCallErrorNumber=EPERM does to these.
 CALLS = "?chown,fchown,?lchown,fchownat"
@@ -16,7 +16,7 @@ FORBIDDING = ["strace", "-f", "-qq", "-e", f"trace={CALLS}", "-e", f"inject={CAL
 WRITES = """
 import os, sys
 from pathlib import Path
-from tidegate_linux.install.durable import Owner, write_file
+from tidegate_linux.durable import Owner, write_file
 write_file(Path(sys.argv[1]), b"x", 0o640, Owner(os.geteuid(), os.getegid() + int(sys.argv[2])))
 """
 

@@ -17,7 +17,7 @@ import pytest
 from fixtures.releases import KEY, Installation, manifest_of, release_of
 from fixtures.update_site import UpdateSite, program_of
 from tidegate_linux.config import load_gateway
-from tidegate_linux.install.durable import Owner
+from tidegate_linux.durable import Owner
 from tidegate_linux.update import update
 from tidegate_linux.update.errors import UpdateError
 from tidegate_linux.update.onefile import OnefileHost

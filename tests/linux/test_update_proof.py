@@ -5,7 +5,7 @@ import os
 import pytest
 
 from fixtures.releases import Installation
-from tidegate_linux.install.durable import Owner
+from tidegate_linux.durable import Owner
 from tidegate_linux.status.survey import Snapshot
 from tidegate_linux.update.errors import UpdateError
 from tidegate_linux.update.proof import ProofAttendant, progress_file, trial_of

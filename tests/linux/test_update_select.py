@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from fixtures.releases import ROOT, Installation
-from tidegate_linux.install.durable import Owner
+from tidegate_linux.durable import Owner
 from tidegate_linux.update.trial import (
     FAILURES_MAX,
     Progress,

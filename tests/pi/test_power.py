@@ -157,14 +157,20 @@ def test_an_input_that_is_lost_is_a_warning_as_long_as_the_gateway_runs(tmp_path
     board.close()
 
 
-def test_the_end_waits_for_the_power_to_come_back(tmp_path):
-    source, ending = FakeInput(), Ending()
+def close_without_power(tmp_path, source, ending):
+    """Return the thread in which a board ends whose power has failed."""
     board = board_of(tmp_path, source, ending)
     board.attend(snapshot())
     source.set(True)
     wait_for(lambda: ending.errors)
     closing = threading.Thread(target=board.close)
     closing.start()
+    return closing
+
+
+def test_the_end_waits_for_the_power_to_come_back(tmp_path):
+    source, ending = FakeInput(), Ending()
+    closing = close_without_power(tmp_path, source, ending)
     closing.join(0.5)
     assert closing.is_alive()
     source.set(False)
@@ -174,12 +180,7 @@ def test_the_end_waits_for_the_power_to_come_back(tmp_path):
 
 def test_who_asks_for_the_end_meanwhile_is_not_kept_waiting(tmp_path):
     source, ending = FakeInput(), Ending()
-    board = board_of(tmp_path, source, ending)
-    board.attend(snapshot())
-    source.set(True)
-    wait_for(lambda: ending.errors)
-    closing = threading.Thread(target=board.close)
-    closing.start()
+    closing = close_without_power(tmp_path, source, ending)
     ending.asked.set()
     closing.join(WAIT_S)
     assert not closing.is_alive()

@@ -77,7 +77,7 @@ def test_real_kernel_loses_nothing_to_a_kill_and_a_pulled_plug(arm64, tmp_path, 
             examine(guest, machine)
             hub.kill()
             fleet = ingest_with_a_kill(guest)
-            print(f"{machine}: booted in {guest.boot_s:.1f} s, {fleet.sent} acknowledged")
+            print(f"{machine}: booted in {guest.booted_in_s:.1f} s, {fleet.sent} acknowledged")
         with Guest(machine, tmp_path, files, disk=disk) as guest:
             start(guest)
             hub.start()

@@ -14,19 +14,15 @@ import sys
 import time
 from pathlib import Path
 
+from tidegate_linux.errors import OperatorError
 from tidegate_linux.frozen import SOURCE, environment_of_parts, form
 
 START_S = 20.0
 STOP_S = 10.0
 
 
-class DemoError(Exception):
+class DemoError(OperatorError):
     """Report that the demo cannot be shown: what is missing or failed, and what to do."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        Exception.__init__(self, what, hint)
-        self.what = what
-        self.hint = hint
 
 
 class Child:

@@ -1,13 +1,7 @@
 """What ends a deployment: one line that says what, one that says what to do."""
 
+from tidegate_linux.errors import OperatorError
 
-class DeployError(Exception):
+
+class DeployError(OperatorError):
     """Report why a board was not given its node.  Neither text holds a secret."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what, hint)
-        self.what = what
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return self.what

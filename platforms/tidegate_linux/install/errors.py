@@ -1,13 +1,7 @@
 """What ends an installation: one line that says what, one that says what to do."""
 
+from tidegate_linux.errors import OperatorError
 
-class InstallError(Exception):
+
+class InstallError(OperatorError):
     """Report why Tidegate was not installed or removed; what was done before stays done."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what, hint)
-        self.what = what
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return self.what

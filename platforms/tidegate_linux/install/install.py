@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from tidegate_linux.build_info import build_info
-from tidegate_linux.install.durable import Owner
+from tidegate_linux.durable import Owner
 from tidegate_linux.install.errors import InstallError
 from tidegate_linux.install.layout import (
     CONFIG_FOLDER_MODE,

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import click
 
-from tidegate_linux.install import durable
-from tidegate_linux.install.durable import ROOT, Owner
+from tidegate_linux import durable
+from tidegate_linux.durable import ROOT, Owner
 from tidegate_linux.install.errors import InstallError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tidegate.errors import StorageError
-from tidegate_linux.install.durable import beside
+from tidegate_linux.durable import beside
 from tidegate_linux.install.install import check_place
 from tidegate_linux.install.layout import USER, Layout
 from tidegate_linux.install.services import service_of

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tidegate_linux.install.durable import ROOT, Owner, write_file
+from tidegate_linux.durable import ROOT, Owner, write_file
 from tidegate_linux.install.errors import InstallError
 from tidegate_linux.install.layout import DATA, USER, Layout
 

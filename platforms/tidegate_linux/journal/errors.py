@@ -12,6 +12,7 @@ from tidegate.errors import (
     STORAGE_READONLY,
     StorageError,
 )
+from tidegate_linux.errors import OperatorError
 
 # What an adapter catches: all that the world can do to it.  A TEXT that is no longer UTF-8 is rot.
 WORLD_ERRORS = (apsw.Error, OSError, UnicodeDecodeError, StorageError)
@@ -23,19 +24,11 @@ _NAME_NUMBERS = (
 _READONLY_NUMBERS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-class JournalError(Exception):
+class JournalError(OperatorError):
     """Report a journal that must not be opened: not ours, too new, or in use.
 
     Unlike a `StorageError` it does not pass by itself: a person has to act on `hint`.
     """
-
-    def __init__(self, what: str, hint: str) -> None:
-        Exception.__init__(self, what, hint)
-        self.what = what
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return self.what
 
 
 def storage_error(error: Exception) -> StorageError:

@@ -26,6 +26,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from tidegate_linux.durable import sync_folder
 from tidegate_linux.journal.aside import DAMAGED_MAX, folder_of
 from tidegate_linux.journal.errors import JournalError
 
@@ -80,8 +81,8 @@ class JournalFolder:
 
     def sync(self) -> None:
         """Make names in the folder durable, and the folder's own name."""
-        _sync_folder(self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path)
+        sync_folder(self.path.parent)
 
     def rewrite_log(self) -> None:
         """Write a log that was left behind once more and sync it; see the module's text."""
@@ -167,7 +168,7 @@ class JournalFolder:
             if path.exists():
                 path.rename(aside / path.name)
         self._index.unlink(missing_ok=True)
-        _sync_folder(aside)
+        sync_folder(aside)
         self.sync()
         return aside
 
@@ -219,14 +220,6 @@ class JournalFolder:
         with contextlib.suppress(OSError):
             os.ftruncate(self._lock_fd, 0)
             os.pwrite(self._lock_fd, f"{os.getpid()}\n".encode("ascii"), 0)
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def lock_holder(path: Path) -> int:

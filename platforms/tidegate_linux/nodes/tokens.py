@@ -10,20 +10,13 @@ from pathlib import Path
 
 from tidegate.config.checks import check_name, check_token, check_token_hash
 from tidegate_hub.tokens import HASH_PREFIX, TokenBook, parse_token_hash, token_digest
+from tidegate_linux.errors import OperatorError
 
 FILE_BYTES_MAX = 1 << 20  # Ten thousand nodes.
 
 
-class TokensError(Exception):
+class TokensError(OperatorError):
     """Report what is wrong with the file, worded to follow its key or path, and what to do."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        Exception.__init__(self, what, hint)
-        self.what = what
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return self.what
 
 
 def load_tokens(path: Path) -> TokenBook:

@@ -10,6 +10,7 @@ from tidegate.errors import ProtocolError, StorageError
 from tidegate.limits import SEQ_MAX
 from tidegate.records.stream import parse_stream
 from tidegate_linux.config import load_gateway
+from tidegate_linux.errors import OperatorError
 from tidegate_linux.journal.quarantine_rows import StoredQuarantine, Wanted
 from tidegate_linux.journal.upkeep import unreadable
 
@@ -17,13 +18,8 @@ EVERYTHING = Wanted(None, None)
 HINT_LIST = "see what there is: tidegate quarantine list"
 
 
-class QuarantineError(Exception):
+class QuarantineError(OperatorError):
     """Report what cannot be done with the quarantine, and what to do about it."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        Exception.__init__(self, what, hint)
-        self.what = what
-        self.hint = hint
 
 
 def wanted_of(stream: str | None, seq: int | None) -> Wanted:

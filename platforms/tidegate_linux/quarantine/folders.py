@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tidegate_linux.install.durable import sync_folder
+from tidegate_linux.durable import sync_folder
 from tidegate_linux.journal.aside import COUNTS, Salvage, salvages
 from tidegate_linux.journal.upkeep import become_owner
 from tidegate_linux.quarantine.access import HINT_LIST, QuarantineError

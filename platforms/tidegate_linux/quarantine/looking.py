@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from tidegate.errors import StorageError
-from tidegate_linux.install.durable import sync_folder
+from tidegate_linux.durable import sync_folder
 from tidegate_linux.journal.aside import salvages
 from tidegate_linux.journal.quarantine_rows import StoredQuarantine, Wanted
 from tidegate_linux.journal.upkeep import unreadable

@@ -19,6 +19,7 @@ from tidegate.records.stream import Stream
 from tidegate.store.journal import JournalState, LaneState
 from tidegate.version import VERSION
 from tidegate_linux.config import load_gateway
+from tidegate_linux.errors import OperatorError
 from tidegate_linux.journal.aside import salvages
 from tidegate_linux.journal.folder import lock_holder
 from tidegate_linux.journal.sqlite import read_state
@@ -30,13 +31,8 @@ WAIT_S = 5.0
 NOT_RUNNING = "not running"
 
 
-class StatusError(Exception):
+class StatusError(OperatorError):
     """Report that there is no status to show, and what to do about it."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        Exception.__init__(self, what, hint)
-        self.what = what
-        self.hint = hint
 
 
 def run_status(config: Path | None, as_json: bool) -> None:

@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tidegate_linux.install.durable import Owner, give, remove, sync_folder, write_link
+from tidegate_linux.durable import Owner, give, remove, sync_folder, write_link
 from tidegate_linux.install.layout import PROGRAM_MODE, Layout
 from tidegate_linux.update.errors import UpdateError
 from tidegate_linux.update.release_file import ONEFILE, Release

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tidegate.delivery.line import UP
 from tidegate_linux.clock import now_ms
-from tidegate_linux.install.durable import Owner
+from tidegate_linux.durable import Owner
 from tidegate_linux.status.survey import Snapshot
 from tidegate_linux.update.errors import UpdateError
 from tidegate_linux.update.program import layout_of, started_program

@@ -16,7 +16,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate_linux.install.durable import Owner, write_file
+from tidegate_linux.durable import Owner, write_file
 
 TRIAL_FORM = "tidegate-trial 1"
 PROGRESS_FORM = "tidegate-progress 1"

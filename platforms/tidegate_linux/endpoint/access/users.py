@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tidegate_linux.errors import OperatorError
 from tidegate_linux.journal.folder import FOLDER_MODE
 
 # 16 MB, and 50 ms on a small gateway.  Each line has its own; these are for new ones.
@@ -41,16 +42,8 @@ PRIVATE = 0o600
 _DUMMY_SALT = bytes(SALT_BYTES)
 
 
-class UsersError(Exception):
+class UsersError(OperatorError):
     """Report what is wrong with the file or a name, and what to do, one line each."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what, hint)
-        self.what = what
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return self.what
 
 
 class Verifier(NamedTuple):
