@@ -55,8 +55,8 @@ def arm64():
 class PiGuest(Guest):
     """A Raspberry Pi 3 whose device tree has a serial number, and an LED that QEMU can light."""
 
-    def _command(self):
-        command = Guest._command(self)
+    def _qemu(self):
+        command = Guest._qemu(self)
         at = command.index("-dtb") + 1
         tree = self._archive.with_suffix(".dtb")
         tree.write_bytes(self._kernel.device_tree("bcm2837-rpi-3-b").read_bytes())
@@ -70,9 +70,9 @@ class PiGuest(Guest):
 class ButtonGuest(Guest):
     """QEMU's own board, whose power button can be pressed."""
 
-    def _command(self):
+    def _qemu(self):
         self._button = self._archive.with_suffix(".qmp")
-        return [*Guest._command(self), "-qmp", f"unix:{self._button},server,nowait"]
+        return [*Guest._qemu(self), "-qmp", f"unix:{self._button},server,nowait"]
 
     @contextmanager
     def pressed(self):
